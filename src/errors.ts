@@ -1,0 +1,260 @@
+/**
+ * Owns the tree of errors that the library throws and rejects with, and the mapping from AMQP reply codes to it.
+ * An error holds ids, codes and texts: never a live object, never a secret.
+ */
+import type { MessageProperties } from './options.js'
+import type { Table } from './util/field-value.js'
+
+/** Where an error comes from: the operation, and what the broker said of it. */
+export interface ErrorContext {
+  /** The facade method that failed, for example `queueDeclare`. */
+  readonly operation?: string | undefined
+  /** The operation's number within its client; the same number stands in `debug` lines. */
+  readonly ticket?: number | undefined
+  /** The AMQP reply code, where there is one. */
+  readonly replyCode?: number | undefined
+  /** The class id of the method that the broker blames; 0 where it blames none. */
+  readonly classId?: number | undefined
+  /** The method id of the method that the broker blames; 0 where it blames none. */
+  readonly methodId?: number | undefined
+  /** The error behind this one. */
+  readonly cause?: unknown
+}
+
+/** The base of every error of this library. */
+export abstract class AmqpError extends Error {
+  /** A stable name for programs to compare with, for example `'NOT_FOUND'`. */
+  abstract readonly code: string
+  /** The AMQP reply code (AMQP 0-9-1, section 1.2 "AMQP-defined Constants"), where there is one. */
+  readonly replyCode: number | undefined
+  /** The facade method that failed, where the error belongs to one. */
+  readonly operation: string | undefined
+  /** The number of the operation within its client, where the error belongs to one. */
+  readonly ticket: number | undefined
+  /** The class id of the method that the broker blamed, where it blamed one. */
+  readonly classId: number | undefined
+  /** The method id of the method that the broker blamed, where it blamed one. */
+  readonly methodId: number | undefined
+
+  constructor(message: string, context: ErrorContext = {}) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause })
+    this.replyCode = context.replyCode
+    this.operation = context.operation
+    this.ticket = context.ticket
+    this.classId = context.classId
+    this.methodId = context.methodId
+  }
+}
+
+/** A message that the broker could not route and gave back (basic.return). */
+export interface ReturnedMessage {
+  readonly exchange: string
+  readonly routingKey: string
+  readonly body: Buffer
+  readonly properties: MessageProperties
+  readonly headers: Table
+}
+
+/** 311: the message is larger than the broker or the queue takes. */
+export class ContentTooLargeError extends AmqpError {
+  override readonly name = 'ContentTooLargeError'
+  override readonly code = 'CONTENT_TOO_LARGE'
+}
+
+/** 312: a `mandatory` message matched no queue; it is in `returned`. */
+export class NoRouteError extends AmqpError {
+  override readonly name = 'NoRouteError'
+  override readonly code = 'NO_ROUTE'
+
+  constructor(
+    message: string,
+    /** The message as the broker gave it back. */
+    readonly returned: ReturnedMessage,
+    context: ErrorContext = {},
+  ) {
+    super(message, context)
+  }
+}
+
+/** 313: an `immediate` message found no consumer (RabbitMQ does not support `immediate`). */
+export class NoConsumersError extends AmqpError {
+  override readonly name = 'NoConsumersError'
+  override readonly code = 'NO_CONSUMERS'
+}
+
+/** 403: the user may not do this. */
+export class AccessRefusedError extends AmqpError {
+  override readonly name = 'AccessRefusedError'
+  override readonly code = 'ACCESS_REFUSED'
+}
+
+/** 404: there is no such queue or exchange. */
+export class NotFoundError extends AmqpError {
+  override readonly name = 'NotFoundError'
+  override readonly code = 'NOT_FOUND'
+}
+
+/** 405: the queue is exclusive to another connection. */
+export class ResourceLockedError extends AmqpError {
+  override readonly name = 'ResourceLockedError'
+  override readonly code = 'RESOURCE_LOCKED'
+}
+
+/** 406: a precondition does not hold, for example a declaration that differs from what exists. */
+export class PreconditionFailedError extends AmqpError {
+  override readonly name = 'PreconditionFailedError'
+  override readonly code = 'PRECONDITION_FAILED'
+}
+
+/** The broker refused to take responsibility for a published message (basic.nack). */
+export class NackedError extends AmqpError {
+  override readonly name = 'NackedError'
+  override readonly code = 'NACKED'
+}
+
+/** 320: an operator closed the connection, or the broker is shutting down. */
+export class ConnectionForcedError extends AmqpError {
+  override readonly name = 'ConnectionForcedError'
+  override readonly code = 'CONNECTION_FORCED'
+}
+
+/** 402: the virtual host is not valid. RabbitMQ says {@link NotAllowedError} for one that does not exist. */
+export class InvalidPathError extends AmqpError {
+  override readonly name = 'InvalidPathError'
+  override readonly code = 'INVALID_PATH'
+}
+
+/** 501: a frame was malformed. */
+export class FrameError extends AmqpError {
+  override readonly name = 'FrameError'
+  override readonly code = 'FRAME_ERROR'
+}
+
+/** 502: a field inside a frame was malformed. */
+export class AmqpSyntaxError extends AmqpError {
+  override readonly name = 'AmqpSyntaxError'
+  override readonly code = 'SYNTAX_ERROR'
+}
+
+/** 503: a method came where it makes no sense. */
+export class CommandInvalidError extends AmqpError {
+  override readonly name = 'CommandInvalidError'
+  override readonly code = 'COMMAND_INVALID'
+}
+
+/** 504: a channel was used that is not open. */
+export class ChannelError extends AmqpError {
+  override readonly name = 'ChannelError'
+  override readonly code = 'CHANNEL_ERROR'
+}
+
+/** 505: a frame came that was not expected, for example a body without a header. */
+export class UnexpectedFrameError extends AmqpError {
+  override readonly name = 'UnexpectedFrameError'
+  override readonly code = 'UNEXPECTED_FRAME'
+}
+
+/** 506: a limit was reached, on the broker's side or on ours (the message says which). */
+export class ResourceError extends AmqpError {
+  override readonly name = 'ResourceError'
+  override readonly code = 'RESOURCE_ERROR'
+}
+
+/** 530: the broker does not allow this; also a virtual host that does not exist. */
+export class NotAllowedError extends AmqpError {
+  override readonly name = 'NotAllowedError'
+  override readonly code = 'NOT_ALLOWED'
+}
+
+/** 540: the broker does not implement this. */
+export class NotImplementedError extends AmqpError {
+  override readonly name = 'NotImplementedError'
+  override readonly code = 'NOT_IMPLEMENTED'
+}
+
+/** 541: the broker failed, or refuses a feature that it has deprecated. */
+export class InternalError extends AmqpError {
+  override readonly name = 'InternalError'
+  override readonly code = 'INTERNAL_ERROR'
+}
+
+/** The connection could not be made or was lost; `cause` says how. */
+export class ConnectionBrokenError extends AmqpError {
+  override readonly name = 'ConnectionBrokenError'
+  override readonly code = 'CONNECTION_BROKEN'
+}
+
+/** The client was closed, by `close()` or `drain()`, or was never connected. */
+export class ConnectionClosedError extends AmqpError {
+  override readonly name = 'ConnectionClosedError'
+  override readonly code = 'CONNECTION_CLOSED'
+}
+
+/** The broker refused the credentials, or offers no mechanism that this client can use. */
+export class AuthenticationError extends AmqpError {
+  override readonly name = 'AuthenticationError'
+  override readonly code = 'AUTHENTICATION'
+}
+
+/** A `timeout` or a `connectTimeout` ran out. */
+export class TimeoutError extends AmqpError {
+  override readonly name = 'TimeoutError'
+  override readonly code = 'TIMEOUT'
+}
+
+/** The broker cancelled a consumer, for example because its queue was deleted. */
+export class ConsumerCancelledError extends AmqpError {
+  override readonly name = 'ConsumerCancelledError'
+  override readonly code = 'CONSUMER_CANCELLED'
+}
+
+/** A message was acked, nacked or rejected a second time, or never needed it (`noAck`). */
+export class AlreadySettledError extends AmqpError {
+  override readonly name = 'AlreadySettledError'
+  override readonly code = 'ALREADY_SETTLED'
+}
+
+/** A value that AMQP cannot carry, or an option that makes no sense. Nothing was sent. */
+export class ArgumentError extends AmqpError {
+  override readonly name = 'ArgumentError'
+  override readonly code = 'ARGUMENT'
+}
+
+/** The peer does not speak AMQP 0-9-1. */
+export class ProtocolError extends AmqpError {
+  override readonly name = 'ProtocolError'
+  override readonly code = 'PROTOCOL'
+}
+
+/** The errors that need no more than a message and a context. */
+export type AmqpErrorClass = new (message: string, context?: ErrorContext) => AmqpError
+
+const classByReplyCode: Readonly<Record<number, AmqpErrorClass>> = {
+  311: ContentTooLargeError,
+  313: NoConsumersError,
+  320: ConnectionForcedError,
+  402: InvalidPathError,
+  403: AccessRefusedError,
+  404: NotFoundError,
+  405: ResourceLockedError,
+  406: PreconditionFailedError,
+  501: FrameError,
+  502: AmqpSyntaxError,
+  503: CommandInvalidError,
+  504: ChannelError,
+  505: UnexpectedFrameError,
+  506: ResourceError,
+  530: NotAllowedError,
+  540: NotImplementedError,
+  541: InternalError,
+}
+
+/**
+ * The error for a channel.close or connection.close of the broker. A code that AMQP 0-9-1 does not define gives a
+ * {@link ProtocolError} that carries it.
+ */
+export function errorFromReply(replyCode: number, replyText: string, context: ErrorContext): AmqpError {
+  const subject = context.operation === undefined ? '' : `${context.operation}: `
+  const ErrorClass = classByReplyCode[replyCode] ?? ProtocolError
+  return new ErrorClass(`${subject}${replyText} (${replyCode})`, { ...context, replyCode })
+}
