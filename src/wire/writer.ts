@@ -188,12 +188,37 @@ export class Writer {
     if (typeof value === 'string') {
       this.ensure(4 + 3 * value.length)
       const length = this.#utf8(value, this.offset + 4)
-      this.buffer.writeUInt32BE(length, this.offset)
-      this.offset += 4 + length
-    } else {
+      const { buffer, offset } = this
+      buffer[offset] = length >>> 24
+      buffer[offset + 1] = length >>> 16
+      buffer[offset + 2] = length >>> 8
+      buffer[offset + 3] = length
+      this.offset = offset + 4 + length
+    } else if (value instanceof Uint8Array) {
       this.u32(value.length, field)
       this.bytes(value)
+    } else {
+      throw new ArgumentError(`${field} must be a string or bytes, got ${describe(value)}`)
     }
+  }
+
+  /** The name of a table's field, and the tag of its value; the name is known to be a string that fits. */
+  fieldName(name: string, tag: number): void {
+    const { length } = name
+    this.ensure(2 + 3 * length)
+    const size = this.#utf8(name, this.offset + 1)
+    const { buffer, offset } = this
+    buffer[offset] = size
+    buffer[offset + 1 + size] = tag
+    this.offset = offset + 2 + size
+  }
+
+  /** Text as UTF-8, with no length before it; returns how many bytes it took. */
+  text(value: string): number {
+    this.ensure(3 * value.length)
+    const length = this.#utf8(value, this.offset)
+    this.offset += length
+    return length
   }
 
   /** Bytes as they are. */
