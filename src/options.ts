@@ -120,6 +120,11 @@ export interface PublishOptions extends OperationOptions, MessageProperties {
   confirm?: boolean
   /** Short for `deliveryMode`: 2 if true, 1 if false. `deliveryMode` wins where both are given. @default true */
   persistent?: boolean
+  /**
+   * Sent again where the connection was lost before the broker confirmed it, so that the broker may get it twice. With
+   * `false`, reject with `ConnectionBrokenError` instead. @default true
+   */
+  retry?: boolean
   /** The message's headers. @default none */
   headers?: Table
 }
@@ -180,13 +185,18 @@ export interface RejectOptions {
 }
 
 /** Options of `consumer.forEach`. */
-export interface ForEachOptions {
+export interface ForEachOptions<M> {
   /** How many handlers run at once. @default 1 */
   concurrency?: number
   /** Ends the loop when aborted: handlers that run are waited for, then `forEach` resolves. */
   signal?: AbortSignal | undefined
   /** Whether a message whose handler failed goes back to its queue. @default true */
   requeue?: boolean
+  /**
+   * Hears of every handler that failed, with the message that it failed on, after that was nacked. What it throws ends
+   * the consumer, and `forEach` rejects with it. @default failures are only nacked
+   */
+  onError?: ((error: unknown, message: M) => void) | undefined
 }
 
 /** Options of `client.drain`. */
@@ -259,6 +269,92 @@ export interface Transport {
 /** Opens a transport to an address; rejects, or throws, where that fails. */
 export type TransportFactory = (address: Address, signal: AbortSignal) => Transport | Promise<Transport>
 
+/** Where to connect: a URL, several, or a function that is asked before each attempt, for example for a fresh token. */
+export type UrlSource =
+  | string
+  | readonly string[]
+  | (() => string | readonly string[] | Promise<string | readonly string[]>)
+
+/** How a lost connection is recovered: over and over, with delays that grow, until it works or a limit is reached. */
+export interface RecoveryOptions {
+  /** Milliseconds before the first attempt, at most: each delay is drawn from 0 to its limit. @default 250 */
+  initialDelay?: number
+  /** The limit that the delays grow to, in milliseconds. @default 30000 */
+  maxDelay?: number
+  /** By how much the limit grows from attempt to attempt. @default 2 */
+  factor?: number
+  /** How many attempts may fail in a row before the client ends. @default Infinity */
+  maxAttempts?: number
+  /** How many milliseconds may go by without a connection before the client ends. @default Infinity */
+  maxTime?: number
+  /**
+   * Go on also where the broker refuses the user or the virtual host, or no AMQP is spoken. With `false`, that ends the
+   * client. @default true
+   */
+  retryRefused?: boolean
+}
+
+/** What recovery could not bring back. */
+export interface TopologyEntity {
+  readonly kind: 'exchange' | 'queue' | 'binding'
+  /** Its name; of a binding: `source -> destination (routing key)`. */
+  readonly name: string
+}
+
+/** An attempt to connect anew. */
+export interface ReconnectAttempt {
+  /** 1, 2, ... since the connection was lost. */
+  readonly attempt: number
+  /** Milliseconds until it is made. */
+  readonly delay: number
+  /** The host that is tried first. */
+  readonly host: string
+  /** What the attempt before came to, or how the connection was lost. */
+  readonly error: Error
+}
+
+/** What a client is at. */
+export type ClientState =
+  | { readonly name: 'idle' }
+  /** `attempt` counts from 1. */
+  | { readonly name: 'connecting'; readonly attempt: number }
+  /** `blocked` is the broker's reason not to take messages for now. */
+  | { readonly name: 'open'; readonly server: ServerInfo; readonly blocked: string | undefined }
+  /** The connection was lost at `since`; `error` is the last that is known of it. */
+  | { readonly name: 'reconnecting'; readonly attempt: number; readonly since: Date; readonly error: Error }
+  /** `error` is why, unless the client was closed by its user. */
+  | { readonly name: 'closed'; readonly error: Error | undefined }
+
+/** What a client has done since it was made, and what it is at. */
+export interface ClientMetrics {
+  /** Publishes that were accepted. */
+  readonly published: number
+  /** Publishes that the broker confirmed (basic.ack). */
+  readonly confirmed: number
+  /** Publishes that the broker refused (basic.nack). */
+  readonly nacked: number
+  /** Publishes that came back (basic.return). */
+  readonly returned: number
+  /** Publishes that were sent again, after a channel or the connection was lost. */
+  readonly resent: number
+  /** Messages that came in. */
+  readonly delivered: number
+  /** Messages that were acked, nacked or rejected. */
+  readonly settled: number
+  /** Messages that were settled too late: their channel was gone. */
+  readonly staleSettlements: number
+  /** How often a lost connection was replaced. */
+  readonly reconnects: number
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  /** Publishes that are neither confirmed nor given up. */
+  readonly pendingPublishes: number
+  /** The bytes of these, as they are kept to be sent, or sent again. */
+  readonly pendingPublishBytes: number
+  /** Operations that are under way, or wait. */
+  readonly pendingOperations: number
+}
+
 /** Options of a client. What the URL says wins over `username`, `password` and `vhost`. */
 export interface ClientOptions {
   /** The user, where the URL names none. @default 'guest' */
@@ -283,7 +379,7 @@ export interface ClientOptions {
   heartbeat?: number
   /** The largest frame to ask for, in bytes: 8192 or more, or 0 for no limit of ours. @default 131072 */
   frameMax?: number
-  /** The most channels to ask for: 1 to 65535. @default 2047 */
+  /** The most channels to ask for: 4 to 65535. @default 2047 */
   channelMax?: number
   /** How many operations run at once, each on a channel of its own; the rest wait. @default 32 */
   operationConcurrency?: number
@@ -295,6 +391,20 @@ export interface ClientOptions {
   maxPendingPublishes?: number
   /** The largest message to accept, in bytes; a larger one ends the connection. @default 134217728 (RabbitMQ's own default limit) */
   maxMessageSize?: number
+  /** Further hosts, as `host` or `host:port`, with all else as in the first URL. @default [] */
+  hosts?: readonly string[]
+  /** The order in which hosts are tried: at random, which spreads clients over a cluster, or as given. @default 'shuffled' */
+  hostOrder?: 'shuffled' | 'fixed'
+  /** How a lost connection is recovered; `false`: not at all. @default {} */
+  recovery?: false | RecoveryOptions
+  /** `connect()` does not give up at the first failure, but goes on as `recovery` says. @default false */
+  retryInitial?: boolean
+  /**
+   * What publishes and operations do while there is no connection: wait for the next one, within the limits of
+   * `maxPendingPublishes`, `maxPendingPublishBytes` and `maxPendingOperations`, or fail with `ConnectionBrokenError`.
+   * @default 'wait'
+   */
+  whileOffline?: 'wait' | 'fail'
   /** A transport of one's own, in place of TCP, TLS and unix sockets. */
   transport?: TransportFactory
 }

@@ -99,6 +99,10 @@ export const float = (value: number): Typed => new Typed('float', value)
 export const double = (value: number): Typed => new Typed('double', value)
 /** Sends whole seconds since 1970 as a timestamp (`T`): for moments that `Date` cannot hold. */
 export const timestamp = (seconds: number | bigint): Typed => new Typed('timestamp', seconds)
-/** Sends `unscaled / 10 ** scale` as a decimal (`D`). */
+/**
+ * Sends `unscaled / 10 ** scale` as a decimal (`D`).
+ *
+ * @throws RangeError where `unscaled` is not a whole number
+ */
 export const decimal = (unscaled: bigint | number, scale: number): Decimal =>
   new Decimal(BigInt(unscaled), scale)

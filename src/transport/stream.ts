@@ -1,0 +1,99 @@
+/**
+ * Owns the transport over Node's streams: TCP, TLS and unix sockets. Everything that has been written counts against
+ * one limit, at which it asks for a pause. Knows nothing of what the bytes mean.
+ */
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { Address, Transport, TransportEvents } from '../options.js'
+
+/** With so many bytes written but not yet taken by the operating system, `write` asks for a pause. */
+const PAUSE_AT = 1_048_576
+
+/** Connects to an address; rejects with Node's own error, or the signal's reason. */
+export function connectStream(address: Address, signal: AbortSignal): Promise<Transport> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const socket = open(address)
+    const settle = (outcome: () => void): void => {
+      socket.off('error', fail)
+      signal.removeEventListener('abort', abort)
+      outcome()
+    }
+    const fail = (error: Error): void => {
+      settle(() => reject(error))
+      socket.destroy()
+    }
+    const abort = (): void => {
+      // A late error of a socket that nobody waits for any more.
+      socket.on('error', () => {})
+      fail(signal.reason)
+    }
+    socket.once('error', fail)
+    signal.addEventListener('abort', abort)
+    socket.once(address.tls === undefined ? 'connect' : 'secureConnect', () => {
+      settle(() => resolve(new StreamTransport(socket)))
+    })
+  })
+}
+
+function open(address: Address): Socket {
+  const target =
+    address.path === undefined ? { host: address.host, port: address.port } : { path: address.path }
+  if (address.tls === undefined) return connectTcp({ ...target, noDelay: true })
+  // SNI names hosts, never addresses (RFC 6066, section 3).
+  const servername = isIP(address.host) === 0 ? { servername: address.host } : {}
+  const socket = connectTls({ ...servername, ...address.tls, ...target })
+  socket.setNoDelay(true)
+  return socket
+}
+
+/** A connected socket as a transport. */
+export class StreamTransport implements Transport {
+  readonly #socket: Socket
+  #failure: Error | undefined
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    // It may fail before anybody has started to listen.
+    socket.on('error', error => {
+      this.#failure = error
+    })
+  }
+
+  start(events: TransportEvents): void {
+    const socket = this.#socket
+    if (socket.closed) {
+      queueMicrotask(() => events.onClose(this.#failure))
+      return
+    }
+    socket.on('data', chunk => events.onData(chunk))
+    socket.on('drain', () => events.onDrain())
+    socket.on('close', () => events.onClose(this.#failure))
+  }
+
+  write(pieces: readonly Uint8Array[]): boolean {
+    const socket = this.#socket
+    const [only] = pieces
+    if (pieces.length === 1 && only !== undefined) {
+      socket.write(only)
+    } else {
+      socket.cork()
+      for (const piece of pieces) socket.write(piece)
+      socket.uncork()
+    }
+    return socket.writableLength < PAUSE_AT
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  keepAlive(alive: boolean): void {
+    if (alive) this.#socket.ref()
+    else this.#socket.unref()
+  }
+}
