@@ -1,0 +1,105 @@
+/**
+ * Owns the operation lanes: a bounded pool of channels, each with one operation at a time, so that a failing operation
+ * takes down its own lane and nothing else. p-queue admits the operations; lanes that a burst needed are closed again
+ * when it is over. Knows nothing of what the operations are.
+ */
+import PQueue from 'p-queue'
+import { ConnectionClosedError, ResourceError } from '../errors.js'
+import { ignore } from '../util/promise.js'
+import { type Channel, type ChannelOwner, type Reply, silentOwner } from './channel.js'
+import type { Request } from './request.js'
+import type { Outcome } from './ticket.js'
+
+/** The part of the session that lanes need. */
+export interface LaneHome {
+  openChannel(owner: ChannelOwner): Channel
+}
+
+/** How long lanes may stand idle before they are closed. */
+const IDLE_MS = 500
+/** So many lanes stay open, for the next operation. */
+const KEPT_LANES = 1
+
+export class Lanes {
+  readonly #home: LaneHome
+  readonly #queue: PQueue
+  readonly #maxWaiting: number
+  readonly #idle: Channel[] = []
+  /** The fewest lanes that were idle since the timer was set: these nobody needs. */
+  #leastIdle = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(home: LaneHome, concurrency: number, maxWaiting: number) {
+    this.#home = home
+    this.#queue = new PQueue({ concurrency })
+    this.#maxWaiting = maxWaiting
+  }
+
+  /** How many operations wait for their turn. */
+  get waiting(): number {
+    return this.#queue.size
+  }
+
+  /** Runs a task when its turn comes, unless its ticket is settled by then; the task must not throw. */
+  admit<T>(ticket: Outcome<T>, task: () => Promise<void>): void {
+    if (this.#queue.size >= this.#maxWaiting) {
+      const limit = `${this.#maxWaiting} operations wait already (maxPendingOperations)`
+      ticket.reject(new ResourceError(`${ticket.operation}: ${limit}`, ticket.context))
+      return
+    }
+    this.#queue.add(() => (ticket.settled ? Promise.resolve() : task())).catch(ignore)
+  }
+
+  /** Runs a request on a lane; `result` makes the outcome of the reply. */
+  run<T>(ticket: Outcome<T>, request: Request, result: (reply: Reply) => T): void {
+    this.admit(ticket, async () => {
+      try {
+        const lane = this.acquire()
+        try {
+          // An abandoned request keeps its lane until the reply has come: the lane is then as good as new.
+          ticket.resolve(result(await lane.request(request, ticket.context)))
+        } finally {
+          this.release(lane)
+        }
+      } catch (error) {
+        ticket.fail(error)
+      }
+    })
+  }
+
+  /** Takes an idle lane, or opens one. Throws {@link ResourceError} where the connection has no channel left. */
+  acquire(): Channel {
+    const lane = this.#idle.pop() ?? this.#home.openChannel(silentOwner)
+    this.#leastIdle = Math.min(this.#leastIdle, this.#idle.length)
+    return lane
+  }
+
+  /** Gives a lane back; one that the broker has closed is forgotten. */
+  release(lane: Channel): void {
+    if (!lane.open) return
+    this.#idle.push(lane)
+    if (this.#timer === undefined && this.#idle.length > KEPT_LANES) {
+      this.#leastIdle = this.#idle.length
+      this.#timer = setTimeout(() => this.#closeIdle(), IDLE_MS)
+      this.#timer.unref()
+    }
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    clearTimeout(this.#timer)
+    this.#idle.length = 0
+  }
+
+  #closeIdle(): void {
+    this.#timer = undefined
+    // The lanes at the bottom of the stack are those that were idle throughout.
+    const surplus = this.#idle.splice(0, Math.max(0, this.#leastIdle - KEPT_LANES))
+    for (const lane of surplus) lane.close(new ConnectionClosedError('the lane was idle'))
+    if (this.#idle.length > KEPT_LANES) {
+      this.#leastIdle = this.#idle.length
+      this.#timer = setTimeout(() => this.#closeIdle(), IDLE_MS)
+      this.#timer.unref()
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Owns publishing, over all the connections of a client: which of the two publishing channels a message takes, and
+ * whether the broker takes messages now. Each line keeps its channel number for good, so that encoded bytes can be sent
+ * again as they are.
+ */
+import type { AmqpError } from '../errors.js'
+import type { OperationOptions } from '../options.js'
+import { ConfirmedPublisher } from './confirmed-publisher.js'
+import type { Metrics } from './metrics.js'
+import { PublishBudget } from './pending-publish.js'
+import type { Message } from './publish-envelope.js'
+import type { PublishLineHome } from './publish-line.js'
+import type { TicketCounter } from './ticket.js'
+import { UnconfirmedPublisher } from './unconfirmed-publisher.js'
+
+const CONFIRMED_CHANNEL = 1
+const UNCONFIRMED_CHANNEL = 2
+/** So many channel numbers belong to publishing. */
+export const RESERVED_CHANNELS = 2
+
+/** How much may be pending. */
+export interface PublishLimits {
+  readonly maxPendingPublishes: number
+  readonly maxPendingPublishBytes: number
+}
+
+export class Publisher {
+  readonly #confirmed: ConfirmedPublisher
+  readonly #unconfirmed: UnconfirmedPublisher
+  readonly #budget: PublishBudget
+  #blocked = false
+
+  constructor(
+    counter: TicketCounter,
+    { maxPendingPublishes, maxPendingPublishBytes }: PublishLimits,
+    metrics: Metrics,
+  ) {
+    this.#budget = new PublishBudget(maxPendingPublishes, maxPendingPublishBytes)
+    this.#confirmed = new ConfirmedPublisher(CONFIRMED_CHANNEL, counter, this.#budget, metrics)
+    this.#unconfirmed = new UnconfirmedPublisher(UNCONFIRMED_CHANNEL, counter, this.#budget, metrics)
+  }
+
+  /** How many publishes are pending, and how many bytes they are. */
+  get pending(): { readonly count: number; readonly bytes: number } {
+    return this.#budget.pending
+  }
+
+  /** Publishes; never throws, but rejects. */
+  publish(message: Message, confirm: boolean, options: OperationOptions): Promise<void> {
+    return confirm ? this.#confirmed.publish(message, options) : this.#unconfirmed.publish(message, options)
+  }
+
+  /** There is a connection: what waits leaves by it. */
+  attach({ outbox, info, openChannel }: Omit<PublishLineHome, 'blocked'>): void {
+    const isBlocked = (): boolean => this.#blocked
+    const home: PublishLineHome = {
+      outbox,
+      info,
+      openChannel,
+      get blocked() {
+        return isBlocked()
+      },
+    }
+    this.#confirmed.attach(home)
+    this.#unconfirmed.attach(home)
+  }
+
+  /** The connection is gone: what was in flight waits for the next one. */
+  detach(reason: AmqpError): void {
+    this.#blocked = false
+    this.#confirmed.detach(reason)
+    this.#unconfirmed.detach(reason)
+  }
+
+  /** The broker asks not to publish: what comes now waits. */
+  block(): void {
+    this.#blocked = true
+  }
+
+  /** The broker takes messages again: what waits leaves in order. */
+  unblock(): void {
+    this.#blocked = false
+    this.onWritable()
+  }
+
+  /** The transport takes more. */
+  onWritable(): void {
+    this.#confirmed.release()
+    this.#unconfirmed.release()
+  }
+
+  /** Resolves when no publish is under way, whatever became of them, and the broker has read them all. */
+  async idle(): Promise<void> {
+    await this.#budget.empty()
+    await this.#unconfirmed.read()
+  }
+
+  /** Nothing will be sent any more. */
+  end(reason: AmqpError): void {
+    this.#confirmed.end(reason)
+    this.#unconfirmed.end(reason)
+  }
+}

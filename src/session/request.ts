@@ -1,0 +1,36 @@
+/**
+ * Owns the encoding of a request ahead of its sending: what the caller passes is checked and captured when it calls,
+ * and nothing that happens later to the passed objects changes what is sent.
+ */
+import { type ArgsOf, methods, type SynchronousName } from '../codec/methods.gen.js'
+import { ArgumentError } from '../errors.js'
+import { FRAME_OVERHEAD } from '../frame/constants.js'
+import { Writer } from '../wire/writer.js'
+
+/** An encoded method and the replies that it may get. */
+export interface Request {
+  readonly name: SynchronousName
+  readonly payload: Uint8Array
+  /** Method ids. */
+  readonly replies: readonly number[]
+}
+
+const INITIAL_SIZE = 256
+
+/** Encodes a request. Throws {@link ArgumentError} where AMQP cannot carry an argument, or a frame not all of them. */
+export function encodeRequest<N extends SynchronousName>(
+  name: N,
+  args: ArgsOf<N>,
+  frameMax: number,
+): Request {
+  const codec = methods[name]
+  const writer = new Writer(INITIAL_SIZE)
+  codec.encode(writer, args)
+  const payload = writer.unit()
+  if (frameMax !== 0 && payload.length + FRAME_OVERHEAD > frameMax) {
+    throw new ArgumentError(
+      `the names and arguments take ${payload.length + FRAME_OVERHEAD} bytes, but must fit one frame of ${frameMax}`,
+    )
+  }
+  return { name, payload, replies: codec.replies }
+}
