@@ -1,0 +1,199 @@
+/** Covers the record of what a client has declared: what enters it, what leaves it, and new names of queues. */
+import { describe, expect, test } from '@jest/globals'
+import { type FieldValue, short } from '../../../src/index.js'
+import { TopologyRecord } from '../../../src/recovery/topology-record.js'
+
+function queue(name: string, more: object = {}) {
+  const args = {
+    passive: false,
+    durable: true,
+    exclusive: false,
+    autoDelete: false,
+    noWait: false,
+    arguments: {},
+  }
+  return { queue: name, ...args, ...more }
+}
+
+function exchange(name: string, more: object = {}) {
+  const args = {
+    type: 'direct',
+    passive: false,
+    durable: true,
+    autoDelete: false,
+    internal: false,
+    noWait: false,
+  }
+  return { exchange: name, ...args, arguments: {}, ...more }
+}
+
+function queueBinding(name: string, source: string, routingKey = '', args: Record<string, string> = {}) {
+  return { queue: name, exchange: source, routingKey, noWait: false, arguments: args }
+}
+
+function exchangeBinding(destination: string, source: string, routingKey = '') {
+  return { destination, source, routingKey, noWait: false, arguments: {} }
+}
+
+function queueNames(record: TopologyRecord): string[] {
+  return record.queues.map(([name]) => name)
+}
+
+describe('the record of topology', () => {
+  test('holds what was declared, once, the last declaration counting', () => {
+    const record = new TopologyRecord()
+    record.queueDeclared(queue('q'), 'q')
+    record.queueDeclared(queue('q', { durable: false }), 'q')
+    record.exchangeDeclared(exchange('e'))
+    record.queueBound(queueBinding('q', 'e', 'k'))
+    record.queueBound(queueBinding('q', 'e', 'k'))
+    record.queueBound(queueBinding('q', 'e', 'k', { 'x-match': 'any' }))
+    expect(record.size).toBe(4)
+    expect(record.queues).toMatchObject([['q', { args: { durable: false }, serverNamed: false }]])
+  })
+
+  test("holds no passive declaration, and none of the broker's own exchanges", () => {
+    const record = new TopologyRecord()
+    record.queueDeclared(queue('q', { passive: true }), 'q')
+    record.exchangeDeclared(exchange('e', { passive: true }))
+    record.exchangeDeclared(exchange('amq.topic'))
+    record.exchangeDeclared(exchange(''))
+    expect(record.size).toBe(0)
+  })
+
+  test('forgets what was deleted, with its bindings', () => {
+    const record = new TopologyRecord()
+    for (const name of ['a', 'b']) record.queueDeclared(queue(name), name)
+    for (const name of ['e', 'f']) record.exchangeDeclared(exchange(name))
+    record.queueBound(queueBinding('a', 'e'))
+    record.queueBound(queueBinding('b', 'e'))
+    record.queueBound(queueBinding('b', 'f'))
+    record.exchangeBound(exchangeBinding('e', 'f'))
+    record.queueDeleted('a')
+    expect(record.queueBindings.map(binding => binding.queue)).toEqual(['b', 'b'])
+    record.exchangeDeleted('e')
+    expect(record.queueBindings.map(binding => binding.exchange)).toEqual(['f'])
+    expect(record.exchangeBindings).toEqual([])
+    expect(queueNames(record)).toEqual(['b'])
+  })
+
+  test('forgets the one binding that was undone', () => {
+    const record = new TopologyRecord()
+    record.queueBound(queueBinding('q', 'e', 'k'))
+    record.queueBound(queueBinding('q', 'e', 'k', { a: 'b' }))
+    record.queueUnbound(queueBinding('q', 'e', 'k', { a: 'b' }))
+    record.exchangeBound(exchangeBinding('d', 's', 'k'))
+    record.exchangeUnbound(exchangeBinding('d', 's', 'other'))
+    expect(record.queueBindings).toEqual([queueBinding('q', 'e', 'k')])
+    expect(record.exchangeBindings).toHaveLength(1)
+    record.exchangeUnbound(exchangeBinding('d', 's', 'k'))
+    expect(record.exchangeBindings).toEqual([])
+  })
+
+  test('knows a binding by its arguments, in whatever order, and of whatever type', () => {
+    const record = new TopologyRecord()
+    const bound = (args: Record<string, FieldValue>) => ({ ...queueBinding('q', 'e', 'k'), arguments: args })
+    record.queueBound(bound({ a: 1, b: 'x' }))
+    record.queueBound(bound({ b: 'x', a: 1 }))
+    expect(record.queueBindings).toHaveLength(1)
+    for (const a of [1n, '1', short(1), [1], null]) record.queueUnbound(bound({ a, b: 'x' }))
+    expect(record.queueBindings).toHaveLength(1)
+    record.queueUnbound(bound({ b: 'x', a: 1 }))
+    expect(record.size).toBe(0)
+  })
+
+  test('is empty again after 10,000 queues and exchanges have come and gone', () => {
+    const record = new TopologyRecord()
+    let most = 0
+    for (let index = 0; index < 10_000; index++) {
+      const [name, source] = [`q${index}`, `e${index}`]
+      record.queueDeclared(queue(name, { autoDelete: index % 3 === 0 }), name)
+      record.exchangeDeclared(exchange(source, { autoDelete: index % 2 === 0 }))
+      record.queueBound(queueBinding(name, source))
+      record.exchangeBound(exchangeBinding(source, 'amq.topic'))
+      record.consumerAdded(name)
+      record.setAwaited(name, true)
+      most = Math.max(most, record.size)
+      record.consumerRemoved(name, true)
+      record.queueDeleted(name)
+      record.exchangeDeleted(source)
+      expect(record.isAwaited(name)).toBe(false)
+    }
+    expect(most).toBe(4)
+    expect(record.size).toBe(0)
+  })
+
+  test('follows an auto-delete queue to its end, with the last consumer', () => {
+    const record = new TopologyRecord()
+    record.queueDeclared(queue('q', { autoDelete: true }), 'q')
+    record.queueDeclared(queue('kept'), 'kept')
+    for (const name of ['q', 'q', 'kept']) record.consumerAdded(name)
+    for (const name of ['q', 'kept']) record.consumerRemoved(name, true)
+    expect(queueNames(record)).toEqual(['q', 'kept'])
+    record.consumerRemoved('q', true)
+    expect(queueNames(record)).toEqual(['kept'])
+  })
+
+  test('keeps an auto-delete queue whose consumers never began: the broker keeps it, too', () => {
+    const record = new TopologyRecord()
+    record.queueDeclared(queue('q', { autoDelete: true }), 'q')
+    record.consumerAdded('q')
+    record.consumerRemoved('q', false)
+    expect(queueNames(record)).toEqual(['q'])
+  })
+
+  test('follows auto-delete exchanges to their end, one after the other, with the last binding', () => {
+    const record = new TopologyRecord()
+    for (const name of ['a', 'b']) record.exchangeDeclared(exchange(name, { autoDelete: true }))
+    record.queueDeclared(queue('q'), 'q')
+    record.exchangeBound(exchangeBinding('b', 'a'))
+    record.queueBound(queueBinding('q', 'b', '1'))
+    record.queueBound(queueBinding('q', 'b', '2'))
+    record.queueUnbound(queueBinding('q', 'b', '1'))
+    expect(record.exchanges).toHaveLength(2)
+    record.queueUnbound(queueBinding('q', 'b', '2'))
+    expect(record.exchanges).toEqual([])
+    expect(record.exchangeBindings).toEqual([])
+  })
+})
+
+describe('a queue that the broker named', () => {
+  test('goes by its new name everywhere, and is found by every name that it had', () => {
+    const record = new TopologyRecord()
+    record.queueDeclared(queue('', { autoDelete: true }), 'amq.gen-1')
+    record.queueBound(queueBinding('amq.gen-1', 'e', 'k'))
+    record.consumerAdded('amq.gen-1')
+    record.renameQueue('amq.gen-1', 'amq.gen-2')
+    record.renameQueue('amq.gen-2', 'amq.gen-3')
+    expect(record.queues).toMatchObject([['amq.gen-3', { args: { queue: 'amq.gen-3' }, serverNamed: true }]])
+    expect(record.queueBindings).toEqual([queueBinding('amq.gen-3', 'e', 'k')])
+    for (const name of ['amq.gen-1', 'amq.gen-2', 'amq.gen-3']) expect(record.nameOf(name)).toBe('amq.gen-3')
+    record.consumerRemoved('amq.gen-1', true)
+    expect(record.size).toBe(0)
+    expect(record.nameOf('amq.gen-1')).toBe('amq.gen-1')
+  })
+
+  test('is known by its first name, and by its last ones, however often it gets another', () => {
+    const record = new TopologyRecord()
+    record.queueDeclared(queue(''), 'name-0')
+    for (let index = 1; index <= 1000; index++) record.renameQueue(`name-${index - 1}`, `name-${index}`)
+    for (const index of [0, 993, 999, 1000]) expect(record.nameOf(`name-${index}`)).toBe('name-1000')
+    expect(record.queue('name-1000')?.formerNames).toHaveLength(8)
+    // What is not known any more means itself.
+    expect(record.nameOf('name-500')).toBe('name-500')
+    record.queueDeleted('name-0')
+    expect(record.nameOf('name-0')).toBe('name-0')
+    expect(record.nameOf('name-999')).toBe('name-999')
+  })
+
+  test('leaves nothing behind when queues come and go', () => {
+    const record = new TopologyRecord()
+    for (let index = 0; index < 100; index++) {
+      record.queueDeclared(queue(''), `amq.gen-${index}`)
+      record.queueBound(queueBinding(`amq.gen-${index}`, 'e'))
+      record.renameQueue(`amq.gen-${index}`, `new-${index}`)
+      record.queueDeleted(`amq.gen-${index}`)
+    }
+    expect(record.size).toBe(0)
+  })
+})

@@ -1,0 +1,114 @@
+/**
+ * Owns the running of a handler for every message of a consumer, several at once on p-queue, and the settling of each
+ * message by its handler's outcome.
+ */
+import PQueue from 'p-queue'
+import { AlreadySettledError, ArgumentError } from '../errors.js'
+import type { ForEachOptions } from '../options.js'
+import { checkOptions } from '../session/ticket.js'
+import { ignore } from '../util/promise.js'
+import type { Message } from './message.js'
+
+/** What a consumer has to do with its handlers. */
+export interface HandlerHome extends AsyncIterable<Message> {
+  begin(): void
+  end(): void
+  cancel(): void
+  /** Resolves, with an error that says so, when nothing that handlers do can reach the broker any more. */
+  readonly gone: Promise<unknown>
+}
+
+/** What a user asks of `forEach`, checked. */
+export interface ForEachPlan {
+  readonly concurrency: number
+  readonly signal: AbortSignal | undefined
+  readonly requeue: boolean
+  readonly onError: ForEachOptions<Message>['onError']
+}
+
+export async function forEachMessage(
+  home: HandlerHome,
+  handler: (message: Message) => unknown,
+  noAck: boolean,
+  { concurrency, signal, requeue, onError }: ForEachPlan,
+): Promise<void> {
+  const queue = new PQueue({ concurrency })
+  const failures: unknown[] = []
+  let gone: { readonly error: unknown } | undefined
+  let wake = ignore
+  queue.on('next', () => wake())
+  void home.gone.then(error => {
+    gone = { error }
+    wake()
+  })
+  /** Resolves when no more than `most` handlers run. */
+  const atMost = async (most: number): Promise<void> => {
+    while (queue.pending + queue.size > most) {
+      if (gone !== undefined) throw gone.error
+      await new Promise<void>(resolve => {
+        wake = resolve
+      })
+    }
+  }
+  const work = async (message: Message): Promise<void> => {
+    home.begin()
+    try {
+      await handler(message)
+      if (!noAck) unlessSettled(() => message.ack())
+    } catch (error) {
+      if (!noAck) unlessSettled(() => message.nack({ requeue }))
+      try {
+        await onError?.(error, message)
+      } catch (failure) {
+        failures.push(failure)
+        home.cancel()
+      }
+    } finally {
+      home.end()
+    }
+  }
+  const stop = (): void => home.cancel()
+  signal?.addEventListener('abort', stop)
+  if (signal?.aborted === true) stop()
+  try {
+    for await (const message of home) {
+      void queue.add(() => work(message))
+      // No more than can run is taken out: what waits stays in the consumer's buffer, and with the broker.
+      await atMost(concurrency - 1)
+    }
+  } finally {
+    try {
+      await atMost(0)
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
+}
+
+/** A handler may have settled its message itself. */
+function unlessSettled(settle: () => void): void {
+  try {
+    settle()
+  } catch (error) {
+    if (!(error instanceof AlreadySettledError)) throw error
+  }
+}
+
+/** Reads the options. Throws {@link ArgumentError} where they make no sense. */
+export function planForEach(handler: unknown, options: ForEachOptions<Message>): ForEachPlan {
+  checkOptions('forEach', options)
+  const { concurrency = 1, signal, requeue = true, onError } = options
+  if (typeof handler !== 'function') throw new ArgumentError('forEach: the handler must be a function')
+  if (!(concurrency === Number.POSITIVE_INFINITY || (Number.isInteger(concurrency) && concurrency >= 1))) {
+    throw new ArgumentError(`forEach: concurrency must be a whole number above 0, got ${String(concurrency)}`)
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new ArgumentError('forEach: signal must be an AbortSignal')
+  }
+  if (typeof requeue !== 'boolean') throw new ArgumentError('forEach: requeue must be true or false')
+  if (onError !== undefined && typeof onError !== 'function') {
+    throw new ArgumentError('forEach: onError must be a function')
+  }
+  return { concurrency, signal, requeue, onError }
+}

@@ -1,0 +1,48 @@
+/** Owns the delays between attempts: exponential, jittered over their whole length, so that many clients spread out. */
+import { ArgumentError } from '../errors.js'
+import type { RecoveryOptions } from '../options.js'
+
+/** Longer than this a timer of the runtime cannot run, in milliseconds. */
+const LONGEST_DELAY = 2_147_483_647
+
+/** What recovery does; every value checked, defaults filled in. */
+export interface RecoveryPlan {
+  readonly initialDelay: number
+  readonly maxDelay: number
+  readonly factor: number
+  readonly maxAttempts: number
+  readonly maxTime: number
+  readonly retryRefused: boolean
+}
+
+/** Throws {@link ArgumentError} where an option makes no sense. Undefined means no recovery. */
+export function planRecovery(options: false | RecoveryOptions | undefined): RecoveryPlan | undefined {
+  if (options === false) return undefined
+  if (options !== undefined && (typeof options !== 'object' || options === null)) {
+    throw new ArgumentError('recovery must be false, or an object with options')
+  }
+  const { initialDelay = 250, maxDelay = 30_000, factor = 2, retryRefused = true } = options ?? {}
+  const { maxAttempts = Number.POSITIVE_INFINITY, maxTime = Number.POSITIVE_INFINITY } = options ?? {}
+  checkNumber('initialDelay', initialDelay, 0)
+  checkNumber('maxDelay', maxDelay, initialDelay)
+  if (maxDelay > LONGEST_DELAY) throw new ArgumentError(`recovery.maxDelay must be at most ${LONGEST_DELAY}`)
+  checkNumber('factor', factor, 1)
+  checkNumber('maxAttempts', maxAttempts, 1)
+  checkNumber('maxTime', maxTime, 0)
+  if (typeof retryRefused !== 'boolean')
+    throw new ArgumentError('recovery.retryRefused must be true or false')
+  return { initialDelay, maxDelay, factor, maxAttempts, maxTime, retryRefused }
+}
+
+/** The delay before an attempt (1, 2, ...), in milliseconds. */
+export function delayBefore(attempt: number, plan: RecoveryPlan, random: () => number = Math.random): number {
+  // After many attempts the power is infinite, and 0 times that is not a number.
+  const grown = plan.initialDelay === 0 ? 0 : plan.initialDelay * plan.factor ** (attempt - 1)
+  const ceiling = Math.min(plan.maxDelay, grown)
+  return Math.round(random() * ceiling)
+}
+
+function checkNumber(name: string, value: number, least: number): void {
+  if (typeof value === 'number' && value >= least) return
+  throw new ArgumentError(`recovery.${name} must be a number, ${least} or more, got ${String(value)}`)
+}
