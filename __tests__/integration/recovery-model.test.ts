@@ -1,0 +1,298 @@
+// Covers: random interleavings of facade calls, failing ones among them, with faults of the connection: every promise
+// settles, what was confirmed is there, no ack crosses lives, and the topology at the end is what a model says.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import type { Client, Consumer, Message } from '../../src/index.js'
+import { brokerUrl } from '../support/broker.js'
+import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
+import { namesOf, tally } from '../support/outcome.js'
+import { TopologyModel, type TopologyStep } from '../support/topology-model.js'
+import { measured } from '../support/traffic.js'
+import { startWeakLink, type WeakLink } from '../support/weak-link.js'
+
+/** Milliseconds: no run begins later than this, and the whole takes little more. */
+const BUDGET = 45_000
+const RECOVERY = { initialDelay: 5, maxDelay: 50 }
+const QUEUES = 3
+const EXCHANGES = 2
+
+type Step =
+  | { readonly kind: 'topology'; readonly step: TopologyStep }
+  | { readonly kind: 'publish'; readonly confirm: boolean }
+  | { readonly kind: 'publishNowhere' | 'get' | 'askForNothing' | 'qos' | 'ackHeld' }
+  | { readonly kind: 'fault'; readonly fault: 'cut' | 'end' | 'stall' }
+  | { readonly kind: 'pause'; readonly milliseconds: number }
+
+const number = (below: number) => fc.integer({ min: 0, max: below - 1 })
+const queue = number(QUEUES)
+const exchange = number(EXCHANGES)
+const topologyStep: fc.Arbitrary<TopologyStep> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('declareQueue' as const), queue, limited: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleteQueue' as const), queue }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('declareExchange' as const),
+      exchange,
+      type: fc.constantFrom('fanout' as const, 'topic' as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleteExchange' as const), exchange }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('bind' as const), queue, exchange, key: number(2) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('unbind' as const), queue, exchange, key: number(2) }),
+  },
+)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('topology' as const), step: topologyStep }) },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('publish' as const), confirm: fc.boolean() }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'publishNowhere' as const,
+        'get' as const,
+        'askForNothing' as const,
+        'qos' as const,
+        'ackHeld' as const,
+      ),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('fault' as const),
+      fault: fc.oneof(
+        { weight: 5, arbitrary: fc.constant('cut' as const) },
+        { weight: 5, arbitrary: fc.constant('end' as const) },
+        { weight: 1, arbitrary: fc.constant('stall' as const) },
+      ),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('pause' as const), milliseconds: number(50) }) },
+)
+
+/** One run: a client behind a weak link, and what it was asked for. */
+class Run {
+  readonly model = new TopologyModel()
+  readonly names = Array.from({ length: QUEUES + EXCHANGES }, uniqueName)
+  /** What was asked for, and what should come of it. */
+  readonly #promises: Promise<unknown>[] = []
+  readonly #expected: string[] = []
+  readonly #confirmed = new Set<string>()
+  readonly #received = new Set<string>()
+  readonly #held: Message[] = []
+  readonly #losses: Error[] = []
+  readonly #troubles: unknown[] = []
+  #lastTopology: Promise<unknown> = Promise.resolve()
+  #published = 0
+  #consuming: Promise<void> = Promise.resolve()
+
+  constructor(
+    readonly client: Client,
+    readonly link: WeakLink,
+    readonly inbox: string,
+    readonly spare: string,
+    readonly consumer: Consumer,
+  ) {
+    client.on('disconnect', error => this.#losses.push(error))
+    client.on('topologyError', (...trouble) => this.#troubles.push(trouble))
+    this.#consuming = this.#consume()
+  }
+
+  get faults(): number {
+    return this.#losses.length
+  }
+
+  async take(step: Step): Promise<void> {
+    const { client } = this
+    switch (step.kind) {
+      case 'topology': {
+        // One after the other: nobody could say what comes of two at once.
+        this.#lastTopology = this.#lastTopology.then(async () => {
+          const expected = this.model.apply(step.step)
+          const [outcome] = await namesOf([this.#do(step.step)])
+          expect({ ...step.step, outcome }).toEqual({ ...step.step, outcome: expected })
+        })
+        this.#await(this.#lastTopology, 'ok')
+        break
+      }
+      case 'publish': {
+        const text = String(this.#published++)
+        const { confirm } = step
+        const published = client.basicPublish('', this.inbox, text, { confirm })
+        this.#await(confirm ? published.then(() => this.#confirmed.add(text)) : published, 'ok')
+        break
+      }
+      case 'publishNowhere':
+        this.#await(client.basicPublish('no such exchange', '', 'x'), 'NotFoundError')
+        break
+      case 'get':
+        this.#await(
+          client.basicGet(this.spare).then(message => message?.ack()),
+          'ok',
+        )
+        break
+      case 'askForNothing':
+        this.#await(client.queueDeclare('no such queue', { passive: true }), 'NotFoundError')
+        break
+      case 'qos':
+        this.#await(this.consumer.qos(5 + (this.#published % 20)), 'ok')
+        break
+      case 'ackHeld':
+        for (const message of this.#held.splice(0)) message.ack()
+        break
+      case 'fault':
+        this.link[step.fault]()
+        break
+      case 'pause':
+        await delay(step.milliseconds)
+    }
+  }
+
+  /** Waits for all of it, and compares. */
+  async finish(): Promise<void> {
+    const { client } = this
+    expect(await namesOf(this.#promises)).toEqual(this.#expected)
+    for (const message of this.#held.splice(0)) message.ack()
+    // Everything that was confirmed comes, in this life of the consumer or in another.
+    const last = 'last'
+    await client.basicPublish('', this.inbox, last)
+    this.#confirmed.add(last)
+    while ([...this.#confirmed].some(text => !this.#received.has(text))) {
+      for (const message of this.#held.splice(0)) message.ack()
+      await delay(5)
+    }
+    await this.consumer.cancel()
+    await this.#consuming
+    for (const message of this.#held.splice(0)) message.ack()
+    expect(this.#troubles).toEqual([])
+    // A broker that was told of a delivery that it does not know would have closed the channel (406).
+    for (const loss of this.#losses)
+      expect(loss.message).not.toMatch(/PRECONDITION|unknown delivery tag|\(5\d\d\)/)
+    await this.#compare()
+    await client.drain()
+  }
+
+  #await(promise: Promise<unknown>, expected: string): void {
+    promise.catch(() => undefined)
+    this.#promises.push(promise)
+    this.#expected.push(expected)
+  }
+
+  async #consume(): Promise<void> {
+    for await (const message of this.consumer) {
+      this.#received.add(message.text())
+      // Some are acked late, maybe in another life.
+      if (message.deliveryTag % 3 === 0) this.#held.push(message)
+      else message.ack()
+    }
+  }
+
+  #do(step: TopologyStep): Promise<unknown> {
+    const { client } = this
+    switch (step.kind) {
+      case 'declareQueue':
+        return client.queueDeclare(this.#queue(step.queue), {
+          arguments: step.limited ? { 'x-max-length': 1000 } : {},
+        })
+      case 'deleteQueue':
+        return client.queueDelete(this.#queue(step.queue))
+      case 'declareExchange':
+        return client.exchangeDeclare(this.#exchange(step.exchange), { type: step.type })
+      case 'deleteExchange':
+        return client.exchangeDelete(this.#exchange(step.exchange))
+      case 'bind':
+        return client.queueBind(this.#queue(step.queue), this.#exchange(step.exchange), `k${step.key}`)
+      case 'unbind':
+        return client.queueUnbind(this.#queue(step.queue), this.#exchange(step.exchange), `k${step.key}`)
+    }
+  }
+
+  /** Whoever looks at the broker from outside finds what the model says. */
+  async #compare(): Promise<void> {
+    const other = await open()
+    const passive = { passive: true }
+    const queues = Array.from({ length: QUEUES }, (_, index) => index)
+    const exchanges = Array.from({ length: EXCHANGES }, (_, index) => index)
+    expect(await namesOf(queues.map(index => other.queueDeclare(this.#queue(index), passive)))).toEqual(
+      queues.map(index => (this.model.queues.has(index) ? 'ok' : 'NotFoundError')),
+    )
+    expect(
+      await namesOf(exchanges.map(index => other.exchangeDeclare(this.#exchange(index), passive))),
+    ).toEqual(exchanges.map(index => (this.model.exchanges.has(index) ? 'ok' : 'NotFoundError')))
+    for (const [index, type] of this.model.exchanges) {
+      for (const key of [0, 1]) {
+        await other.basicPublish(this.#exchange(index), `k${key}`, `${index} ${key}`)
+        for (const name of this.model.queues.keys()) {
+          const bound = this.model.bindings.filter(
+            ({ queue, exchange }) => queue === name && exchange === index,
+          )
+          const reached = type === 'fanout' ? bound.length > 0 : bound.some(binding => binding.key === key)
+          expect(await getTexts(other, this.#queue(name))).toEqual(reached ? [`${index} ${key}`] : [])
+        }
+      }
+    }
+    await other.close()
+  }
+
+  #queue(index: number): string {
+    return this.names[index] ?? ''
+  }
+
+  #exchange(index: number): string {
+    return this.names[QUEUES + index] ?? ''
+  }
+}
+
+async function start(): Promise<Run> {
+  const link = await startWeakLink(brokerUrl())
+  const client = await open({ recovery: RECOVERY, heartbeat: 1 }, link.url)
+  const inbox = await newQueue(client)
+  const spare = await newQueue(client)
+  // What goes with the connection, or with its consumer, is there again each time.
+  const passing = await newExchange(client, { type: 'fanout', autoDelete: true })
+  const autoDelete = await newQueue(client, { autoDelete: true })
+  await client.queueBind(autoDelete, passing)
+  const consumer = client.basicConsumeMulti([inbox, autoDelete], { prefetchCount: 10 })
+  return new Run(client, link, inbox, spare, consumer)
+}
+
+test(
+  'whatever is asked for, and whenever the connection breaks: all is settled, kept, and as a model says',
+  async () => {
+    const began = performance.now()
+    const seed = Number(process.env.FC_SEED ?? Date.now() % 2 ** 31)
+    const figures = { runs: 0, steps: 0, losses: 0 }
+    const kinds: string[] = []
+    process.stdout.write(`  seed ${seed} (FC_SEED)\n`)
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 150, size: 'max' }), async steps => {
+        if (performance.now() - began > BUDGET) return
+        const run = await start()
+        for (const step of steps) {
+          await run.take(step)
+          kinds.push(step.kind)
+        }
+        await run.finish()
+        await run.link.close()
+        figures.runs++
+        figures.steps += steps.length
+        figures.losses += run.faults
+      }),
+      { seed, numRuns: 60, endOnFailure: true },
+    )
+    measured('model', { ...figures, kinds: tally(kinds), ms: performance.now() - began })
+    expect(figures.losses).toBeGreaterThan(0)
+  },
+  4 * BUDGET,
+)

@@ -1,0 +1,373 @@
+// Covers: what a client has declared and not deleted, after its connection was lost: on the same broker, on one that has
+// lost all its data, and where somebody else has been at work meanwhile.
+
+import { once } from 'node:events'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import {
+  type AmqpError,
+  type Client,
+  NotFoundError,
+  PreconditionFailedError,
+  ResourceLockedError,
+} from '../../src/index.js'
+import type { TopologyEntity } from '../../src/options.js'
+import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker.js'
+import { getOne, newExchange, newQueue, open, uniqueName } from '../support/client.js'
+import { consumersOf, iterate, take, textsOf } from '../support/consuming.js'
+import { errorOf, eventually } from '../support/outcome.js'
+import { measured } from '../support/traffic.js'
+import { startWeakLink, type WeakLink } from '../support/weak-link.js'
+
+const MINUTE = 60_000
+const RECOVERY = { initialDelay: 20, maxDelay: 200 }
+
+type Trouble = [TopologyEntity, AmqpError]
+
+/** A client that recovers, behind a link that can be cut, and another one that is not cut off. */
+async function openWeak(): Promise<{ client: Client; other: Client; link: WeakLink; troubles: Trouble[] }> {
+  const link = await startWeakLink(brokerUrl())
+  const client = await open({ recovery: RECOVERY }, link.url)
+  const troubles: Trouble[] = []
+  client.on('topologyError', (...trouble) => troubles.push(trouble))
+  return { client, other: await open(), link, troubles }
+}
+
+/** Loses the connection; while there is none, somebody else does something. */
+async function cutOff(client: Client, link: WeakLink, meanwhile?: () => Promise<unknown>): Promise<void> {
+  const lost = once(client, 'disconnect')
+  const recovered = once(client, 'recovered')
+  link.up = false
+  link.cut()
+  await lost
+  await meanwhile?.()
+  link.up = true
+  await recovered
+}
+
+const exists = (client: Client, queue: string): Promise<boolean> =>
+  client.queueDeclare(queue, { passive: true }).then(
+    () => true,
+    error => {
+      if (error instanceof NotFoundError) return false
+      throw error
+    },
+  )
+
+const exchangeExists = (client: Client, exchange: string): Promise<boolean> =>
+  client.exchangeDeclare(exchange, { passive: true }).then(
+    () => true,
+    error => {
+      if (error instanceof NotFoundError) return false
+      throw error
+    },
+  )
+
+describe('after a lost connection', () => {
+  test('what was declared and is gone is there again: exchanges, queues, bindings of both', async () => {
+    const { client, other, link, troubles } = await openWeak()
+    // The exchange that is bound to is declared last, and each binding twice.
+    const [queue, target, source] = [await newQueue(client), await newExchange(client), uniqueName()]
+    await client.exchangeDeclare(source, { type: 'headers' })
+    const byColour = { arguments: { 'x-match': 'all', colour: 'red' } }
+    for (let twice = 0; twice < 2; twice++) {
+      await client.exchangeBind(target, source, 'k', byColour)
+      await client.queueBind(queue, target, 'k')
+    }
+    await cutOff(client, link, () =>
+      Promise.all([other.queueDelete(queue), other.exchangeDelete(target), other.exchangeDelete(source)]),
+    )
+    await client.basicPublish(source, 'k', 'red', { headers: { colour: 'red' } })
+    await client.basicPublish(source, 'k', 'blue', { headers: { colour: 'blue' } })
+    expect((await getOne(other, queue)).text()).toBe('red')
+    expect(await other.queueDeclare(queue, { passive: true })).toMatchObject({ messageCount: 0 })
+    expect(troubles).toEqual([])
+  })
+
+  test('exclusive queues are there again, with what binds them and consumes from them', async () => {
+    const { client, other, link, troubles } = await openWeak()
+    const exchange = await newExchange(client, { type: 'fanout' })
+    const queue = await newQueue(client, { exclusive: true })
+    await client.queueBind(queue, exchange)
+    const messages = iterate(client.basicConsume(queue, { exclusive: true }))
+    await other.basicPublish(exchange, '', 'before')
+    expect(textsOf(await take(messages, 1))).toEqual(['before'])
+    await cutOff(client, link)
+    await other.basicPublish(exchange, '', 'after')
+    expect(textsOf(await take(messages, 1))).toEqual(['after'])
+    expect(troubles).toEqual([])
+    expect(await errorOf(other.queueDeclare(queue, { passive: true }))).toBeInstanceOf(ResourceLockedError)
+  })
+
+  test('auto-delete queues and exchanges are there again, unless they have come to their end', async () => {
+    const { client, other, link } = await openWeak()
+    const exchange = await newExchange(client, { type: 'fanout', autoDelete: true })
+    const queue = await newQueue(client, { autoDelete: true })
+    await client.queueBind(queue, exchange)
+    const over = await newQueue(client, { autoDelete: true })
+    const overExchange = await newExchange(client, { autoDelete: true })
+    await client.queueBind(over, overExchange, 'k')
+    const ended = client.basicConsume(over)
+    const messages = iterate(client.basicConsume(queue))
+    await ended.ready
+    await ended.cancel()
+    await cutOff(client, link, () => eventually(async () => !(await exists(other, queue))))
+    await other.basicPublish(exchange, '', 'after')
+    expect(textsOf(await take(messages, 1))).toEqual(['after'])
+    expect(await exists(other, over)).toBe(false)
+    expect(await exchangeExists(other, overExchange)).toBe(false)
+  })
+
+  test('an auto-delete queue that refused its only consumer is there again', async () => {
+    const { client, other, link } = await openWeak()
+    const queue = await newQueue(client, { autoDelete: true })
+    const refused = client.basicConsume(queue, { arguments: { 'x-priority': 'high' } })
+    await expect(refused.ready).rejects.toThrow()
+    expect(await exists(other, queue)).toBe(true)
+    await cutOff(client, link, () => other.queueDelete(queue))
+    expect(await exists(other, queue)).toBe(true)
+  })
+
+  test('what was deleted, unbound, or only asked for does not come back', async () => {
+    const { client, other, link, troubles } = await openWeak()
+    const [deleted, unbound] = [await newQueue(client), await newQueue(client)]
+    const [exchange, deletedExchange] = [await newExchange(client), await newExchange(client)]
+    const askedFor = await newQueue(other)
+    const askedForExchange = await newExchange(other)
+    await client.queueDeclare(askedFor, { passive: true })
+    await client.exchangeDeclare(askedForExchange, { passive: true })
+    await client.queueBind(deleted, exchange, 'k')
+    await client.queueDelete(deleted)
+    await client.exchangeBind(exchange, deletedExchange, 'k')
+    await client.exchangeDelete(deletedExchange)
+    // The broker does not look at the order of arguments.
+    await client.queueBind(unbound, exchange, 'k', { arguments: { a: 1, b: 2n } })
+    await client.queueUnbind(unbound, exchange, 'k', { arguments: { b: 2n, a: 1 } })
+    await cutOff(client, link, () =>
+      Promise.all([other.queueDelete(askedFor), other.exchangeDelete(askedForExchange)]),
+    )
+    expect(await exists(other, deleted)).toBe(false)
+    expect(await exchangeExists(other, deletedExchange)).toBe(false)
+    expect(await exists(other, askedFor)).toBe(false)
+    expect(await exchangeExists(other, askedForExchange)).toBe(false)
+    await client.basicPublish(exchange, 'k', 'to nobody')
+    expect(await other.queueDeclare(unbound, { passive: true })).toMatchObject({ messageCount: 0 })
+    expect(troubles).toEqual([])
+  })
+
+  test('what somebody else made different meanwhile is reported; the rest comes back', async () => {
+    const { client, other, link, troubles } = await openWeak()
+    const [changed, kept] = [await newQueue(client), await newQueue(client)]
+    const [changedExchange, gone] = [await newExchange(client), await newExchange(other)]
+    await client.queueBind(kept, gone, 'k')
+    await client.queueBind(kept, changedExchange, 'k')
+    await cutOff(client, link, async () => {
+      for (const queue of [changed, kept]) await other.queueDelete(queue)
+      for (const exchange of [changedExchange, gone]) await other.exchangeDelete(exchange)
+      await other.queueDeclare(changed, { arguments: { 'x-max-length': 5 } })
+      await other.exchangeDeclare(changedExchange, { type: 'topic' })
+    })
+    expect(troubles.map(([entity, error]) => [entity, error.constructor])).toEqual([
+      [{ kind: 'exchange', name: changedExchange }, PreconditionFailedError],
+      [{ kind: 'queue', name: changed }, PreconditionFailedError],
+      [{ kind: 'binding', name: `${gone} -> ${kept} (k)` }, NotFoundError],
+    ])
+    await client.basicPublish(changedExchange, 'k', 'bound')
+    expect((await getOne(other, kept)).text()).toBe('bound')
+  })
+
+  test('few of many queues that came and went come back, and only those', async () => {
+    const { client, other, link } = await openWeak()
+    const exchange = await newExchange(client, { type: 'fanout' })
+    const names = Array.from({ length: 300 }, () => uniqueName())
+    await Promise.all(
+      names.map(async (name, index) => {
+        await client.queueDeclare(name, { autoDelete: index % 2 === 0 })
+        await client.queueBind(name, exchange)
+        if (index % 100 !== 7) await client.queueDelete(name)
+      }),
+    )
+    const left = names.filter((_, index) => index % 100 === 7)
+    await cutOff(client, link, () => Promise.all(left.map(name => other.queueDelete(name))))
+    await other.basicPublish(exchange, '', 'to all')
+    const present = await Promise.all(names.map(name => exists(other, name)))
+    expect(names.filter((_, index) => present[index])).toEqual(left)
+    for (const name of left) expect((await getOne(other, name)).text()).toBe('to all')
+  })
+})
+
+describe('a queue that the broker named', () => {
+  test('gets another name, and all that belongs to it follows, time after time', async () => {
+    const { client, other, link } = await openWeak()
+    const exchange = await newExchange(client, { type: 'fanout' })
+    const { queue: first } = await client.queueDeclare('', { exclusive: true })
+    await client.queueBind(first, exchange)
+    const messages = iterate(client.basicConsume(first))
+    const renamings: string[][] = []
+    client.on('queueRenamed', (...names) => renamings.push(names))
+    for (let round = 0; round < 3; round++) {
+      await cutOff(client, link)
+      await other.basicPublish(exchange, '', `round ${round}`)
+      const [message] = await take(messages, 1)
+      expect(message?.text()).toBe(`round ${round}`)
+      message?.ack()
+    }
+    const names = [first, ...renamings.map(([, to]) => to)]
+    expect(new Set(names).size).toBe(4)
+    expect(renamings.map(([from]) => from)).toEqual(names.slice(0, 3))
+    // Each of its names means the same queue.
+    await client.queueUnbind(first, exchange)
+    await client.basicPublish(exchange, '', 'to nobody')
+    await client.queueBind(first, exchange, 'again')
+    expect(await client.queueDeclare(first, { passive: true })).toMatchObject({
+      queue: names[3],
+      messageCount: 0,
+      consumerCount: 1,
+    })
+    await client.queueDelete(first)
+    expect(await exists(client, names[3] ?? '')).toBe(false)
+    await cutOff(client, link)
+    expect(renamings).toHaveLength(3)
+  })
+
+  test('keeps its name, and what is in it, where the connection did not take it along', async () => {
+    const { client, other, link } = await openWeak()
+    const { queue } = await client.queueDeclare('')
+    try {
+      const renamings: unknown[] = []
+      client.on('queueRenamed', (...names) => renamings.push(names))
+      await client.basicPublish('', queue, 'kept')
+      await cutOff(client, link)
+      expect(renamings).toEqual([])
+      expect((await getOne(client, queue)).text()).toBe('kept')
+      await cutOff(client, link, () => other.queueDelete(queue))
+      expect(renamings).toEqual([[queue, expect.not.stringMatching(queue)]])
+    } finally {
+      await client.queueDelete(queue)
+    }
+  })
+})
+
+describe('while the broker takes the dead connection for alive', () => {
+  test(
+    'an exclusive queue, and the only consumer of another one, are waited for; all else is there at once',
+    async () => {
+      const link = await startWeakLink(brokerUrl())
+      // The broker gives a connection up when it was silent for twice that long.
+      const client = await open({ recovery: RECOVERY, heartbeat: 3 }, link.url)
+      const other = await open()
+      const troubles: unknown[] = []
+      client.on('topologyError', (...trouble) => troubles.push(trouble))
+      const exchange = await newExchange(client, { type: 'fanout' })
+      const queue = await newQueue(client, { exclusive: true })
+      const shared = await newQueue(client)
+      for (const name of [queue, shared]) await client.queueBind(name, exchange)
+      // It goes with the queue, when the broker finds the connection dead.
+      const passing = await newExchange(client, { type: 'fanout', autoDelete: true })
+      await client.queueBind(queue, passing)
+      const fromQueue = iterate(client.basicConsume(queue))
+      const fromShared = iterate(client.basicConsume(shared, { exclusive: true }))
+      await client.basicPublish(exchange, '', '1')
+      for (const messages of [fromQueue, fromShared]) await take(messages, 1, message => message.ack())
+      // What was written before has arrived by then.
+      await client.queueDeclare(shared, { passive: true })
+      const recovered = once(client, 'recovered')
+      const began = performance.now()
+      link.orphan()
+      await recovered
+      const toRecover = performance.now() - began
+      await client.basicPublish('', shared, '2')
+      expect(textsOf(await take(fromShared, 1))).toEqual(['2'])
+      const toConsume = performance.now() - began
+      await eventually(async () => {
+        await other.basicPublish(exchange, '', '3')
+        // In between the queue is gone: the broker has seen what is dead, and the client has not been back yet.
+        return (await consumersOf(client, queue).catch(() => 0)) === 1
+      })
+      await other.basicPublish(passing, '', '4')
+      for (let text = ''; text !== '4'; ) text = (await take(fromQueue, 1))[0]?.text() ?? ''
+      measured('half-open', {
+        'ms until recovered': toRecover,
+        'ms until the consumer was back': toConsume,
+        'ms until all was back': performance.now() - began,
+      })
+      expect(troubles).toEqual([])
+      expect(toRecover).toBeLessThan(toConsume)
+    },
+    MINUTE,
+  )
+})
+
+describe('a broker that has lost all its data', () => {
+  let node: PrivateNode
+
+  beforeAll(async () => {
+    node = await startPrivateNode()
+  }, 2 * MINUTE)
+
+  afterAll(() => node.stop(), MINUTE)
+
+  test(
+    'gets everything back from its client',
+    async () => {
+      const client = await open({ recovery: RECOVERY }, node.url)
+      const renamings: string[][] = []
+      client.on('queueRenamed', (...names) => renamings.push(names))
+      await client.exchangeDeclare('source', { type: 'topic' })
+      await client.exchangeDeclare('target', { type: 'fanout', internal: true })
+      await client.exchangeBind('target', 'source', 'a.*')
+      await client.queueDeclare('durable', { arguments: { 'x-max-length': 10 } })
+      await client.queueDeclare('exclusive', { exclusive: true })
+      await client.queueDeclare('passing', { autoDelete: true })
+      const { queue: named } = await client.queueDeclare('', { exclusive: true })
+      for (const queue of ['durable', 'exclusive', 'passing', named]) await client.queueBind(queue, 'target')
+      const queues = ['durable', 'exclusive', 'passing', named]
+      const all = iterate(client.basicConsumeMulti(queues, { prefetchCount: 4 }))
+      await client.basicPublish('source', 'a.b', 'before')
+      expect(textsOf(await take(all, 4))).toEqual(Array(4).fill('before'))
+
+      const { port } = node
+      const recovered = once(client, 'recovered')
+      await node.stop()
+      node = await startPrivateNode({ port })
+      await recovered
+      await client.basicPublish('source', 'a.b', 'after')
+      expect(textsOf(await take(all, 4))).toEqual(Array(4).fill('after'))
+      expect(renamings).toEqual([[named, expect.any(String)]])
+
+      const listed = await node.ctl(
+        '-q',
+        '--no-table-headers',
+        'list_bindings',
+        'source_name',
+        'destination_name',
+        'routing_key',
+      )
+      const bindings = listed
+        .split('\n')
+        .filter(line => /^(source|target)\t/.test(line))
+        .sort()
+      expect(bindings).toEqual(
+        [
+          'source\ttarget\ta.*',
+          ...['durable', 'exclusive', 'passing', renamings[0]?.[1]].map(queue => `target\t${queue}\t`),
+        ].sort(),
+      )
+      const attributes = ['name', 'durable', 'auto_delete', 'exclusive', 'arguments']
+      const queueList = await node.ctl('-q', '--no-table-headers', 'list_queues', ...attributes)
+      expect(queueList).toMatch(/^durable\ttrue\tfalse\tfalse\t\[.*x-max-length.*10.*\]$/m)
+      expect(queueList).toMatch(/^exclusive\tfalse\tfalse\ttrue\t/m)
+      expect(queueList).toMatch(/^passing\ttrue\ttrue\tfalse\t/m)
+      const exchangeList = await node.ctl(
+        '-q',
+        '--no-table-headers',
+        'list_exchanges',
+        'name',
+        'type',
+        'internal',
+      )
+      expect(exchangeList).toMatch(/^source\ttopic\tfalse$/m)
+      expect(exchangeList).toMatch(/^target\tfanout\ttrue$/m)
+    },
+    3 * MINUTE,
+  )
+})

@@ -1,0 +1,40 @@
+// Owns: how tests look at promises: the error of one that rejects, the outcomes of many, a condition that comes true.
+// Must not know: the client under test.
+
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** The error that a promise rejects with; fails where it resolves. */
+export async function errorOf<E = Error>(promise: Promise<unknown>): Promise<E> {
+  let value: unknown
+  try {
+    value = await promise
+  } catch (error) {
+    return error as E
+  }
+  throw new Error(`it should have failed, but gave ${String(value)}`)
+}
+
+/** For each promise 'ok', or the name of its error. */
+export async function namesOf(promises: readonly Promise<unknown>[]): Promise<string[]> {
+  const outcomes = await Promise.allSettled(promises)
+  return outcomes.map(outcome => (outcome.status === 'fulfilled' ? 'ok' : (outcome.reason as Error).name))
+}
+
+/** How often each item occurs. */
+export function tally(items: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const item of items) counts[item] = (counts[item] ?? 0) + 1
+  return counts
+}
+
+/** For what happens elsewhere and is announced by no event. */
+export async function eventually(
+  condition: () => boolean | Promise<boolean>,
+  milliseconds = 20_000,
+): Promise<void> {
+  const deadline = Date.now() + milliseconds
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error('it did not come to pass in time')
+    await delay(20)
+  }
+}
