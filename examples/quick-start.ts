@@ -1,0 +1,20 @@
+// The first steps, as in README.md. Run it with: npm run build && npx tsx examples/quick-start.ts
+// AMQP_URL says where the broker is.
+
+// #region quick-start
+import { connect } from 'puka-amqp'
+
+await using client = await connect(process.env.AMQP_URL ?? 'amqp://localhost')
+
+await client.queueDeclare('example.tasks')
+// Resolves when the broker has taken responsibility for the message.
+await client.basicPublish('', 'example.tasks', 'hello')
+
+for await (const message of client.basicConsume('example.tasks', { prefetchCount: 100 })) {
+  console.log(message.text())
+  message.ack()
+  break // leaving the loop cancels the consumer
+}
+// #endregion
+
+await client.queueDelete('example.tasks')
