@@ -116,12 +116,12 @@ describe('after many operations were given up', () => {
     const abandoned = Array.from({ length: 10_000 }, (_, n) =>
       n % 2 === 0 ? client.queueDeclare(queue, { signal }) : client.basicGet(queue, { signal }),
     )
-    // Some are under way by then.
-    await client.queueDeclare(queue)
+    // The first is done, others are under way, and most wait for a lane.
+    await abandoned[0]
     controller.abort(REASON)
     const outcomes = await Promise.allSettled(abandoned)
     const reasons = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []))
-    expect(reasons.length).toBeGreaterThan(0)
+    expect(reasons.length).toBeGreaterThan(5000)
     expect(new Set(reasons)).toEqual(new Set([REASON]))
     await Promise.all(Array.from({ length: 20 }, () => client.queueDeclare(queue)))
     await eventually(async () => (await channelsOf(connectionName)) <= 2)

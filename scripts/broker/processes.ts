@@ -35,6 +35,7 @@ export function run(file: string, args: readonly string[], options: RunOptions =
 interface ProcessStat {
   readonly state: string
   readonly group: number
+  readonly threads: number
   readonly startTime: string
 }
 
@@ -48,7 +49,12 @@ function processStat(pid: number | string): ProcessStat | undefined {
   }
   // The command name in parentheses may itself hold spaces and parentheses: count fields after the last one.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return { state: fields[0] ?? '', group: Number(fields[2]), startTime: fields[19] ?? '' }
+  return {
+    state: fields[0] ?? '',
+    group: Number(fields[2]),
+    threads: Number(fields[17]),
+    startTime: fields[19] ?? '',
+  }
 }
 
 /** What tells a process from a later one with the same id: the time it was started. Empty when it is gone. */
@@ -61,7 +67,10 @@ export function processIdentity(pid: number): string {
   }
 }
 
-/** Whether any process of the group still runs; zombies that nobody reaps do not count. */
+/**
+ * Whether any process of the group still runs; zombies that nobody reaps do not count. A process whose first thread has
+ * ended is shown as a zombie while others run, and hold its sockets.
+ */
 export function groupAlive(group: number): boolean {
   try {
     process.kill(-group, 0)
@@ -72,7 +81,8 @@ export function groupAlive(group: number): boolean {
   return readdirSync('/proc').some(entry => {
     if (!/^\d+$/.test(entry)) return false
     const stat = processStat(entry)
-    return stat !== undefined && stat.group === group && stat.state !== 'Z' && stat.state !== 'X'
+    if (stat === undefined || stat.group !== group || stat.state === 'X') return false
+    return stat.state !== 'Z' || stat.threads > 1
   })
 }
 

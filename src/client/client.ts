@@ -79,13 +79,11 @@ export class Client extends Topology implements AsyncDisposable {
       restoreConsumers: session => this.#restoreConsumers(session),
       onGivenUp: reason => this.#endConsumers(reason),
     })
-    void this.link.closed.then(() => this.tell('close'))
+    void this.link.closed.then(() => {
+      if (!this.#drained) for (const consumer of this.#consumers) consumer.cutOff()
+      this.tell('close')
+    })
     this.#consumerHome = {
-      cutOff: new Promise(resolve => {
-        void this.link.closed.then(() => {
-          if (!this.#drained) resolve()
-        })
-      }),
       // What it has handed out may still be at work: drain waits for that.
       onConsumerEnd: consumer => void consumer.idle().then(() => this.#consumers.delete(consumer)),
       onQueueEnd: (queue, begun) => this.record.consumerRemoved(queue, begun),

@@ -17,8 +17,6 @@ import { Message } from './message.js'
 
 /** What a consumer needs of its client. */
 export interface ConsumerHome {
-  /** Resolves when it has ended with work under way: not after it was drained. */
-  readonly cutOff: Promise<void>
   /** It is over: the client need not think of it any more. */
   onConsumerEnd(consumer: Consumer): void
   /** It consumes no more from this queue; with `begun`, it did. */
@@ -159,7 +157,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   ): Promise<void> {
     const plan = planForEach(handler, options)
     if (this.#window.suggest(2 * plan.concurrency)) this.#changeWire()
-    this.#gone ??= this.#watchClient()
+    this.#gone ??= defer<unknown>()
     const home: HandlerHome = {
       begin: () => {
         this.#handlers++
@@ -195,6 +193,12 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     return this.#lives.resume()
   }
 
+  /** @internal The client has ended with work under way. */
+  cutOff(): void {
+    const message = 'forEach: the client was closed while handlers were running'
+    this.#gone?.resolve(new ConnectionClosedError(message, { operation: 'forEach' }))
+  }
+
   /** @internal There will be no other connection. */
   fail(reason: AmqpError): void {
     if (this.#ending !== undefined) return
@@ -208,6 +212,8 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   get #isIdle(): boolean {
+    // What is left over from a consumer that the broker cancelled may be handed out still.
+    if (this.#buffer.length > 0) return false
     if (this.#noAck || this.#left) return this.#handlers === 0
     return this.#handedOut <= 0
   }
@@ -221,15 +227,6 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     signal.addEventListener('abort', abort)
     if (signal.aborted) queueMicrotask(abort)
     return () => signal.removeEventListener('abort', abort)
-  }
-
-  #watchClient(): Deferred<unknown> {
-    const gone = defer<unknown>()
-    const message = 'forEach: the client was closed while handlers were running'
-    void this.#home.cutOff.then(() =>
-      gone.resolve(new ConnectionClosedError(message, { operation: 'forEach' })),
-    )
-    return gone
   }
 
   #makeLives(setup: LivesSetup): Lives {
