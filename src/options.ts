@@ -137,7 +137,10 @@ export interface GetOptions extends OperationOptions {
 
 /** Options of `basicConsume` that also hold per queue in `basicConsumeMulti`. */
 export interface QueueConsumeOptions {
-  /** No messages that this connection published; RabbitMQ ignores it, except on streams. @default false */
+  /**
+   * No messages that this connection published; RabbitMQ ignores it, except on streams. There it needs
+   * `publishConnection: 'shared'`. @default false
+   */
   noLocal?: boolean
   /** Refuses to share the queue: `AccessRefusedError` if it has a consumer. @default false */
   exclusive?: boolean
@@ -389,6 +392,12 @@ export interface ClientOptions {
   maxPendingPublishBytes?: number
   /** How many publishes may be unconfirmed or unsent before further ones fail with `ResourceError`. @default 1000000 */
   maxPendingPublishes?: number
+  /**
+   * The connection to publish on. `separate`: one of its own, opened with the first publish, so that everything else
+   * goes on while RabbitMQ, short of memory or disk, reads nothing from connections that publish (RabbitMQ, "Memory and
+   * Disk Alarms"). `shared`: the one connection. @default 'separate'; with a `transport` of one's own, 'shared'
+   */
+  publishConnection?: 'separate' | 'shared'
   /** The largest message to accept, in bytes; a larger one ends the connection. @default 134217728 (RabbitMQ's own default limit) */
   maxMessageSize?: number
   /** Further hosts, as `host` or `host:port`, with all else as in the first URL. @default [] */

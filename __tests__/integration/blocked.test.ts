@@ -78,6 +78,32 @@ describe('a broker short of memory', () => {
   )
 
   test(
+    'leaves everything else of the same client alone: declaring, getting, consuming, acking, closing',
+    async () => {
+      const client = await open({}, node.url)
+      const queue = await declare(client)
+      const numbers = [0, 1, 2, 3]
+      for (const n of numbers) await client.basicPublish('', queue, `${n}`)
+      const consumer = client.basicConsume(queue, { prefetchCount: 1 })
+      const read: string[] = []
+      const { first } = await publishIntoAlarm(client, await declare(client))
+      expect(client.isOpen).toBe(false)
+      for await (const message of consumer) {
+        read.push(message.text())
+        // Each of them comes only when the one before is acked.
+        expect(message.ack()).toBe(true)
+        if (read.length === numbers.length) break
+      }
+      expect(read).toEqual(numbers.map(String))
+      expect(await client.basicGet(await declare(client))).toBeNull()
+      await expect(client.queueDelete(queue)).resolves.toEqual({ messageCount: 0 })
+      await allClear()
+      await first
+    },
+    MINUTE,
+  )
+
+  test(
     'leaves those alone who do not publish',
     async () => {
       const [client, other] = [await open({}, node.url), await open({}, node.url)]

@@ -66,12 +66,12 @@ describe('a prefetch count', () => {
   })
 
   test(
-    'of 0 sets no limit: a reader that never acks 200,000 messages never runs dry',
+    'of 0 sets no limit: a reader that never acks 120,000 messages never runs dry',
     async () => {
       const client = await open()
       const queue = await newQueue(client)
       const body = Buffer.from('small')
-      const count = 200_000
+      const count = 120_000
       for (let sent = 0; sent < count; sent++) await client.basicPublish('', queue, body, { confirm: false })
       await eventually(async () => (await readyIn(client, queue)) === count, MINUTE)
       const messages = iterate(client.basicConsume(queue, { prefetchCount: 0 }))
@@ -129,8 +129,7 @@ describe('basicQos', () => {
       expect(messages.every(message => !message.redelivered)).toBe(true)
       const texts = textsOf(messages)
       expect(new Set(texts)).toEqual(new Set(numbers(1500)))
-      // A quorum queue makes no promise of order to a consumer anew.
-      if (kind !== 'quorum') expect(texts).toEqual(numbers(1500))
+      expect(texts).toEqual(numbers(1500))
       expect(await isPending(iterate(consumer).next(), client)).toBe(true)
       // Of its consumers, a stream does not tell.
       if (kind !== 'stream') expect(await consumersOf(client, queue)).toBe(1)
@@ -184,6 +183,26 @@ describe('basicQos', () => {
     await fill(client, queue, 3)
     expect(await take(iterate(consumer), 3)).toHaveLength(3)
   })
+
+  test.each(['classic', 'quorum'])(
+    'leaves a queue with a single active consumer alive and in order (%s)',
+    async type => {
+      const client = await open()
+      const declare = { 'x-queue-type': type, 'x-single-active-consumer': true }
+      const queue = await newQueue(client, { arguments: declare })
+      await fill(client, queue, 100)
+      const consumer = client.basicConsume(queue, { prefetchCount: 5 })
+      const changes: Promise<void>[] = []
+      const messages = await take(iterate(consumer), 100, message => {
+        message.ack()
+        if (Number(message.text()) % 10 === 0) changes.push(consumer.qos(2 + changes.length))
+      })
+      await Promise.all(changes)
+      expect(changes).toHaveLength(10)
+      expect(textsOf(messages)).toEqual(numbers(100))
+      await eventually(async () => (await consumersOf(client, queue)) === 1)
+    },
+  )
 
   test.each([-1, 65_536, 0.5, Number.NaN, '3'])(
     'rejects %p with an ArgumentError, and changes nothing',

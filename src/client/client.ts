@@ -26,7 +26,7 @@ import type { Reply } from '../session/channel.js'
 import { encodeRequest } from '../session/request.js'
 import type { Session } from '../session/session.js'
 import type { Settlement, Settler } from '../session/settlement.js'
-import { consumeRequest } from '../session/subscription.js'
+import { consumeRequest, type SubscribedQueue } from '../session/subscription.js'
 import { checkOptions, type Outcome, timedOut } from '../session/ticket.js'
 import { checkAbandonable, watchAbandonment } from '../util/abandon.js'
 import { ignore } from '../util/promise.js'
@@ -287,7 +287,7 @@ export class Client extends Topology implements AsyncDisposable {
         queues,
         context,
         subscribe: (rest, prefetch, sink) => {
-          const present = rest.map(queue => ({ ...queue, queue: this.record.nameOf(queue.queue) }))
+          const present = rest.map(queue => this.#present(queue))
           return this.#consumingSession?.subscribe({ queues: present, prefetch, context }, sink)
         },
         recovering: () => this.link.recovering,
@@ -299,6 +299,12 @@ export class Client extends Topology implements AsyncDisposable {
     } catch (error) {
       throw this.named(operation, error, ticket)
     }
+  }
+
+  /** What is known of a queue by now. */
+  #present(queue: SubscribedQueue): SubscribedQueue {
+    const name = this.record.nameOf(queue.queue)
+    return { ...queue, queue: name, lasting: this.record.queue(name)?.args.autoDelete === false }
   }
 
   /** The session, as soon as the queues are there. */

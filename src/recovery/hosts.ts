@@ -6,7 +6,7 @@ import { ArgumentError, ConnectionBrokenError } from '../errors.js'
 import type { ClientOptions, UrlSource } from '../options.js'
 import { resolveConfig, type SessionConfig } from '../session/config.js'
 import type { Metrics } from '../session/metrics.js'
-import { Session, type SessionEvents } from '../session/session.js'
+import { type Renewal, Session, type SessionEvents } from '../session/session.js'
 
 export class Hosts {
   readonly #source: UrlSource
@@ -47,14 +47,29 @@ export class Hosts {
   /** Where to connect, in the order to try. Rejects as the user's function does. */
   async candidates(): Promise<readonly SessionConfig[]> {
     if (this.#fixed === undefined) {
-      this.#order = this.#arrange(this.#resolve(await (this.#source as () => string | readonly string[])()))
+      this.#order = this.#arrange(await this.#ask())
       return this.#order
     }
     const order = this.#order
     this.#order = this.#arrange(this.#fixed)
+    return order.map(config => this.#present(config))
+  }
+
+  /** The same host, with the credentials of the moment. Rejects as the user's function does. */
+  async renew(config: SessionConfig): Promise<SessionConfig> {
+    if (this.#fixed !== undefined) return this.#present(config)
+    const configs = await this.#ask()
+    return configs.find(({ hostLabel }) => hostLabel === config.hostLabel) ?? config
+  }
+
+  async #ask(): Promise<readonly SessionConfig[]> {
+    return this.#resolve(await (this.#source as () => string | readonly string[])())
+  }
+
+  #present(config: SessionConfig): SessionConfig {
     const password = this.#newSecret
-    if (password === undefined) return order
-    return order.map(config => ({ ...config, credentials: { ...config.credentials, password } }))
+    if (password === undefined) return config
+    return { ...config, credentials: { ...config.credentials, password } }
   }
 
   #arrange(configs: readonly SessionConfig[]): readonly SessionConfig[] {
@@ -90,11 +105,12 @@ export async function openAny(
   events: SessionEvents,
   signal: AbortSignal,
   metrics: Metrics,
+  renew: Renewal,
 ): Promise<Session> {
   const failures: unknown[] = []
   for (const config of candidates) {
     try {
-      return await Session.open(config, events, signal, metrics)
+      return await Session.open(config, events, signal, metrics, config.publishesApart ? renew : undefined)
     } catch (error) {
       if (signal.aborted) throw error
       failures.push(error)

@@ -262,7 +262,7 @@ export class Link {
       },
     }
     const candidates = await unlessAborted(this.#hosts.candidates(), signal)
-    session = await openAny(candidates, events, signal, this.#metrics)
+    session = await openAny(candidates, events, signal, this.#metrics, config => this.#hosts.renew(config))
     this.#frameMax = session.frameMax
     if (ended !== undefined) throw ended
     return session

@@ -168,11 +168,17 @@ export class Connection implements FrameSink, ChannelHome, HandshakeHome, Heartb
     this.outbox.flush()
     this.#tell(reason, [])
     this.#state = { name: 'closing', reason, done }
-    this.send('connection.close', { replyCode: 200, replyText: 'Goodbye', classId: 0, methodId: 0 })
-    this.outbox.flush()
+    this.#sendClose(200, 'Goodbye')
     const timer = setTimeout(() => this.#end(reason, []), CLOSE_TIMEOUT)
     await done.promise
     clearTimeout(timer)
+  }
+
+  /** Ends the connection at once, for `reason`: what was written leaves, and nobody waits for the broker's farewell. */
+  drop(reason: AmqpError): void {
+    if (this.#state.name !== 'open') return
+    this.#sendClose(200, 'Goodbye')
+    this.#end(reason, [], 'end')
   }
 
   /** Gives the broker a new secret, for credentials that expire (RabbitMQ, `connection.update-secret`). */
@@ -287,14 +293,7 @@ export class Connection implements FrameSink, ChannelHome, HandshakeHome, Heartb
   /** The peer broke the rules: it is told so, and the connection is over. */
   #onViolation(error: AmqpError): void {
     if (this.#state.name === 'open') {
-      const replyCode = replyCodes[error.code] ?? 541
-      this.send('connection.close', {
-        replyCode,
-        replyText: error.message.slice(0, 80),
-        classId: 0,
-        methodId: 0,
-      })
-      this.outbox.flush()
+      this.#sendClose(replyCodes[error.code] ?? 541, error.message.slice(0, 80))
     }
     this.#end(error, [])
   }
@@ -334,6 +333,11 @@ export class Connection implements FrameSink, ChannelHome, HandshakeHome, Heartb
       default:
         throw new CommandInvalidError(`${method.name} came on channel 0, where nothing asked for it`)
     }
+  }
+
+  #sendClose(replyCode: number, replyText: string): void {
+    this.send('connection.close', { replyCode, replyText, classId: 0, methodId: 0 })
+    this.outbox.flush()
   }
 
   /** The request that a connection.close is about, where only one can be meant. */

@@ -29,6 +29,8 @@ export class Publisher {
   readonly #unconfirmed: UnconfirmedPublisher
   readonly #budget: PublishBudget
   #blocked = false
+  /** Is told of the next publish: then there has to be a connection. */
+  #onDemand: (() => void) | undefined
 
   constructor(
     counter: TicketCounter,
@@ -47,7 +49,14 @@ export class Publisher {
 
   /** Publishes; never throws, but rejects. */
   publish(message: Message, confirm: boolean, options: OperationOptions): Promise<void> {
+    if (this.#onDemand !== undefined) this.#demand()
     return confirm ? this.#confirmed.publish(message, options) : this.#unconfirmed.publish(message, options)
+  }
+
+  /** There can be a connection: `onDemand` is called as soon as there is anything to publish. */
+  onDemand(onDemand: () => void): void {
+    this.#onDemand = onDemand
+    if (this.#budget.pending.count > 0) this.#demand()
   }
 
   /** There is a connection: what waits leaves by it. */
@@ -68,6 +77,7 @@ export class Publisher {
   /** The connection is gone: what was in flight waits for the next one. */
   detach(reason: AmqpError): void {
     this.#blocked = false
+    this.#onDemand = undefined
     this.#confirmed.detach(reason)
     this.#unconfirmed.detach(reason)
   }
@@ -97,7 +107,14 @@ export class Publisher {
 
   /** Nothing will be sent any more. */
   end(reason: AmqpError): void {
+    this.#onDemand = undefined
     this.#confirmed.end(reason)
     this.#unconfirmed.end(reason)
+  }
+
+  #demand(): void {
+    const onDemand = this.#onDemand
+    this.#onDemand = undefined
+    onDemand?.()
   }
 }

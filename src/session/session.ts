@@ -1,9 +1,15 @@
 /**
- * Owns the work on one live connection: operation lanes, getting, subscriptions, and the publisher that writes on it for
- * as long as it lasts. Knows nothing of reconnecting.
+ * Owns the work on one live connection, and on another for publishing: operation lanes, getting, subscriptions, and the
+ * publisher that writes for as long as both last. Knows nothing of reconnecting.
  */
-import type { AmqpError, ConnectionClosedError, ErrorContext } from '../errors.js'
+import {
+  type AmqpError,
+  ConnectionBrokenError,
+  type ConnectionClosedError,
+  type ErrorContext,
+} from '../errors.js'
 import type { ServerInfo } from '../options.js'
+import { unlessAborted } from '../util/abandon.js'
 import type { Channel, ChannelOwner, Reply } from './channel.js'
 import type { SessionConfig } from './config.js'
 import { Connection, type ConnectionEvents } from './connection.js'
@@ -11,6 +17,7 @@ import { Getter } from './getter.js'
 import { Lanes } from './lanes.js'
 import type { Metrics } from './metrics.js'
 import { type Publisher, RESERVED_CHANNELS } from './publisher.js'
+import { PublishingConnection, type PublishingHome } from './publishing-connection.js'
 import type { Request } from './request.js'
 import type { Settler } from './settlement.js'
 import { Subscription, type SubscriptionPlan, type SubscriptionSink } from './subscription.js'
@@ -24,48 +31,73 @@ export interface SessionEvents {
   onEnd(reason: AmqpError, blamed: readonly ErrorContext[]): void
 }
 
+/** Gives a configuration anew, with the credentials of the moment. */
+export type Renewal = (config: SessionConfig) => Promise<SessionConfig>
+
 export class Session {
   readonly #connection: Connection
+  readonly #events: SessionEvents
   readonly #lanes: Lanes
   readonly #getter: Getter
-  #publisher: Publisher | undefined
-  #blocked = false
+  readonly #publishing: PublishingConnection
+  /** Why the session ends, where that is not its own connection's end. */
+  #loss: AmqpError | undefined
 
-  private constructor(connection: Connection, config: SessionConfig) {
+  private constructor(
+    connection: Connection,
+    config: SessionConfig,
+    events: SessionEvents,
+    openAnother: PublishingHome['open'],
+  ) {
     this.#connection = connection
+    this.#events = events
     this.#lanes = new Lanes(this, config.operationConcurrency, config.maxPendingOperations)
     this.#getter = new Getter({
       outbox: connection.outbox,
       lanes: this.#lanes,
       openChannel: o => this.openChannel(o),
     })
+    this.#publishing = new PublishingConnection({
+      shared: connection,
+      open: openAnother,
+      onBlocked: reason => events.onBlocked(reason),
+      onUnblocked: () => events.onUnblocked(),
+      onLost: reason => this.#onPublishingLost(reason),
+    })
   }
 
-  /** Connects; rejects with an error that says what went wrong, and then nothing is left open. */
+  /**
+   * Connects; rejects with an error that says what went wrong, and then nothing is left open. With `renew`, publishing
+   * has a connection of its own to the same host.
+   */
   static async open(
     config: SessionConfig,
     events: SessionEvents,
     signal: AbortSignal,
     metrics: Metrics,
+    renew?: Renewal,
   ): Promise<Session> {
     let session: Session | undefined
     const connectionEvents: ConnectionEvents = {
       onBlocked: reason => {
-        session?.setBlocked(true)
+        session?.onBlocked(true)
         events.onBlocked(reason)
       },
       onUnblocked: () => {
-        session?.setBlocked(false)
+        session?.onBlocked(false)
         events.onUnblocked()
       },
       onWritable: () => session?.onWritable(),
-      onEnd: (reason, blamed) => {
-        session?.onConnectionEnd(reason)
-        events.onEnd(reason, blamed)
-      },
+      onEnd: (reason, blamed) => session?.onConnectionEnd(reason, blamed),
     }
     const connection = await Connection.open(config, RESERVED_CHANNELS, connectionEvents, signal, metrics)
-    session = new Session(connection, config)
+    const openAnother: PublishingHome['open'] =
+      renew &&
+      (async (own, over) => {
+        const renewed = forPublishing(await unlessAborted(renew(config), over))
+        return Connection.open(renewed, RESERVED_CHANNELS, own, over, metrics)
+      })
+    session = new Session(connection, config, events, openAnother)
     return session
   }
 
@@ -89,16 +121,9 @@ export class Session {
     return this.#lanes.waiting
   }
 
-  /** Lets a publisher write on this connection, as long as that lasts. */
+  /** Lets a publisher write, as long as the session lasts. */
   startPublishing(publisher: Publisher): void {
-    const { outbox, info } = this.#connection
-    this.#publisher = publisher
-    if (this.#blocked) publisher.block()
-    publisher.attach({
-      outbox,
-      info,
-      openChannel: (owner, reserved) => this.#connection.openChannel(owner, reserved),
-    })
+    this.#publishing.start(publisher)
   }
 
   /** Makes a request on a lane of its own. */
@@ -129,28 +154,43 @@ export class Session {
     return this.#connection.openChannel(owner)
   }
 
-  /** Ends the connection in good order: everything outstanding ends with `reason`, what was written leaves. */
-  close(reason: ConnectionClosedError): Promise<void> {
-    return this.#connection.close(reason)
+  /** Ends all connections in good order: everything outstanding ends with `reason`, what was written leaves. */
+  async close(reason: ConnectionClosedError): Promise<void> {
+    await Promise.all([this.#publishing.close(reason), this.#connection.close(reason)])
   }
 
   /** Gives the broker a new secret. */
-  updateSecret(newSecret: string, reason: string): Promise<void> {
-    return this.#connection.updateSecret(newSecret, reason)
+  async updateSecret(newSecret: string, reason: string): Promise<void> {
+    const done = this.#connection.updateSecret(newSecret, reason)
+    await Promise.all([done, this.#publishing.updateSecret(newSecret, reason)])
   }
 
-  setBlocked(blocked: boolean): void {
-    this.#blocked = blocked
-    if (blocked) this.#publisher?.block()
-    else this.#publisher?.unblock()
+  onBlocked(blocked: boolean): void {
+    this.#publishing.setBlocked(blocked)
   }
 
   onWritable(): void {
-    this.#publisher?.onWritable()
+    this.#publishing.onWritable()
   }
 
-  onConnectionEnd(reason: AmqpError): void {
+  onConnectionEnd(reason: AmqpError, blamed: readonly ErrorContext[]): void {
     this.#lanes.end()
-    this.#publisher?.detach(reason)
+    this.#publishing.end(reason)
+    this.#events.onEnd(this.#loss ?? reason, blamed)
   }
+
+  /** What ended the connection for publishing is no fault of anything on this one, so that is not told of it. */
+  #onPublishingLost(reason: AmqpError): void {
+    const message = `the connection for publishing was lost: ${reason.message}`
+    this.#loss = new ConnectionBrokenError(message, { cause: reason })
+    this.#connection.drop(new ConnectionBrokenError(message))
+  }
+}
+
+/** So that the two connections can be told apart in RabbitMQ's management pages. */
+function forPublishing(config: SessionConfig): SessionConfig {
+  const { connection_name: name } = config.clientProperties
+  if (typeof name !== 'string') return config
+  const clientProperties = { ...config.clientProperties, connection_name: `${name} (publishing)` }
+  return { ...config, clientProperties }
 }

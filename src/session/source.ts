@@ -14,6 +14,8 @@ export interface SubscribedQueue {
   readonly noLocal: boolean
   readonly exclusive: boolean
   readonly arguments: Table
+  /** It is known to outlive its last consumer. */
+  readonly lasting?: boolean
 }
 
 /** The consumer argument that says where in a stream to begin, and the header that says where a message stands. */

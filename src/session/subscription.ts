@@ -200,8 +200,10 @@ export class Subscription implements ChannelOwner, Settler {
       if (this.#state !== 'ended') await consume()
       return
     }
-    // An auto-delete queue must never be without a consumer; an exclusive consumer suffers no other.
-    await Promise.all(queue.exclusive ? [cancel(), consume()] : [consume(), cancel()])
+    // An auto-delete queue must never be without a consumer. An exclusive consumer suffers no other, and RabbitMQ 3.10
+    // loses a queue with a single active consumer when the active one makes way for the next of its channel.
+    const cancelFirst = queue.exclusive || queue.lasting === true
+    await Promise.all(cancelFirst ? [cancel(), consume()] : [consume(), cancel()])
   }
 
   #watch(content: Content, deliveryTag: number, consumerTag: string): void {
