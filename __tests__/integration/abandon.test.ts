@@ -39,6 +39,9 @@ const operations: [string, Operation][] = [
 
 const REASON = new Error('changed my mind')
 
+/** What is published has a connection of its own, from the first time on. */
+const warmUp = (client: Client): Promise<void> => client.basicPublish('', 'puka-test-never', 'x')
+
 describe.each(operations)('%s', (name, operate) => {
   test("rejects with the signal's reason, whenever that is aborted", async () => {
     const proxy = await startProxy(brokerUrl())
@@ -50,6 +53,7 @@ describe.each(operations)('%s', (name, operate) => {
     atOnce.abort(REASON)
     expect(await first).toBe(REASON)
 
+    await warmUp(client)
     proxy.stall()
     const later = new AbortController()
     const second = errorOf(operate(client, { signal: later.signal }))
@@ -64,6 +68,7 @@ describe.each(operations)('%s', (name, operate) => {
   test('rejects with TimeoutError where the outcome takes too long', async () => {
     const proxy = await startProxy(brokerUrl())
     const client = await open({}, proxy.url)
+    await warmUp(client)
     proxy.stall()
     const error = await errorOf<AmqpError>(operate(client, { timeout: 30 }))
     expect(error).toBeInstanceOf(TimeoutError)

@@ -98,10 +98,11 @@ describe('close()', () => {
   test('still sends what was written', async () => {
     const client = await open()
     const queue = await newQueue(client)
+    await client.basicPublish('', queue, 'first')
     for (let n = 0; n < 100; n++) void client.basicPublish('', queue, `${n}`, { confirm: false })
     await client.close()
     const other = await open()
-    await eventually(async () => (await other.queueDeclare(queue, { passive: true })).messageCount === 100)
+    await eventually(async () => (await other.queueDeclare(queue, { passive: true })).messageCount === 101)
   })
 
   test('leaves a broker that does not answer after a while', async () => {

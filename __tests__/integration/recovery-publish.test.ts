@@ -13,7 +13,7 @@ const MINUTE = 60_000
 const MESSAGES = 20_000
 const IN_FLIGHT = 250
 /** On the way there and on the way back: so there is always something under way in both directions. */
-const DELAY = 15
+const DELAY = 5
 const RECOVERY = { initialDelay: 20 }
 
 /** A client whose connection can be broken, and a queue. */
@@ -137,19 +137,21 @@ describe('a publish', () => {
   })
 
   test('that was on its way is sent again, in order; with retry: false it rejects instead', async () => {
-    const { client, queue, connection } = await weak()
+    const { client, queue, proxy } = await weak()
+    await client.basicPublish('', queue, 'first')
+    const connection = await proxy.next()
     // The broker gets them, but its confirms do not come.
     connection.stall('down')
     const sent = connection.passed('up')
     const again = ['a', 'b', 'c'].map(text => client.basicPublish('', queue, text))
     const only = errorOf(client.basicPublish('', queue, 'only', { retry: false }))
     const watcher = await steady()
-    await eventually(async () => (await watcher.queueDeclare(queue, { passive: true })).messageCount === 4)
+    await eventually(async () => (await watcher.queueDeclare(queue, { passive: true })).messageCount === 5)
     expect(connection.passed('up')).toBeGreaterThan(sent)
     connection.cut('reset')
     expect(await only).toBeInstanceOf(ConnectionBrokenError)
     await Promise.all(again)
-    expect(await getTexts(watcher, queue)).toEqual(['a', 'b', 'c', 'only', 'a', 'b', 'c'])
+    expect(await getTexts(watcher, queue)).toEqual(['first', 'a', 'b', 'c', 'only', 'a', 'b', 'c'])
     expect(client.metrics()).toMatchObject({ resent: 3, pendingPublishes: 0 })
   })
 

@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach } from '@jest/globals'
+import { reset } from '../../scripts/demo/reset.js'
 
 /** From the client to the server, or back. */
 export type Direction = 'up' | 'down'
@@ -144,7 +145,7 @@ export class ProxyConnection {
   /** Cuts it, at both ends. */
   cut(how: Cut): void {
     for (const socket of [this.#client, this.#server]) {
-      if (how === 'reset') socket.resetAndDestroy()
+      if (how === 'reset') reset(socket)
       else socket.destroySoon()
     }
   }
@@ -239,7 +240,7 @@ export class TcpProxy {
     this.arrivals.push(performance.now())
     client.on('error', () => undefined)
     if (this.refusing) {
-      client.resetAndDestroy()
+      reset(client)
       return
     }
     const port = Number(this.#target.port || 5672)

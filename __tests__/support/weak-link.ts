@@ -3,6 +3,7 @@
 
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach } from '@jest/globals'
+import { reset } from '../../scripts/demo/reset.js'
 
 interface Pair {
   readonly client: Socket
@@ -25,7 +26,7 @@ export class WeakLink {
   constructor(target: URL) {
     this.#server = createServer(client => {
       if (!this.up) {
-        client.resetAndDestroy()
+        reset(client)
         return
       }
       const broker = connect(Number(target.port || 5672), target.hostname)
@@ -65,8 +66,8 @@ export class WeakLink {
   /** Breaks every connection, on both sides. */
   cut(): void {
     for (const { client, broker } of this.#pairs) {
-      client.resetAndDestroy()
-      broker.resetAndDestroy()
+      reset(client)
+      reset(broker)
     }
   }
 
@@ -94,7 +95,7 @@ export class WeakLink {
       this.#halfOpen.add(pair)
       pair.client.unpipe()
       pair.broker.unpipe().resume()
-      pair.client.resetAndDestroy()
+      reset(pair.client)
     }
   }
 

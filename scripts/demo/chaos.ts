@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { DemoError } from './errors.js'
+import { reset } from './reset.js'
 
 const DEFAULT_PORT = 5672
 /** How often the connections are cut, in milliseconds. */
@@ -51,7 +52,7 @@ export class Chaos {
   /** Resets every connection: what is on its way is lost. */
   #cut(): void {
     if (this.#sockets.size > 0) this.cuts++
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) reset(socket)
   }
 
   #join(client: Socket): void {

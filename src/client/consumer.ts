@@ -129,8 +129,9 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * Changes the prefetch count while the consumer runs: how many messages may be handed out and not settled, over all
    * its queues; 0 for no limit. Resolves when the broker knows.
    *
-   * AMQP has no way to change the count of a consumer: each queue gets a new consumer, on the same channel, before the
-   * old one is cancelled. Only an `exclusive` one is cancelled first, which an auto-delete queue does not outlive.
+   * AMQP has no way to change the count of a consumer: each queue gets a new consumer on the same channel. The old one is
+   * cancelled after that, or, where it is `exclusive` or this client declared the queue as a lasting one, before: an
+   * auto-delete queue does not outlive the change of its `exclusive` consumer.
    *
    * @throws {@link ArgumentError} where it is not a whole number from 0 to 65535
    */

@@ -296,6 +296,7 @@ export class Link {
         await this.#pause(delay, signal)
         session = await this.#open(signal)
         state.session = session
+        if (this.#publisher.pending.count > 0) session.preparePublishing()
         await unlessAborted(this.#restore(session, signal), signal)
         this.#begin(session, signal)
         debugRecovery('recovered at attempt %d', attempt)

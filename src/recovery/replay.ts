@@ -49,7 +49,10 @@ export async function replay(record: TopologyRecord, home: ReplayHome): Promise<
     ...record.exchangeBindings.map(args => bindExchange(home, args)),
     ...record.queueBindings
       .filter(({ queue }) => !record.isAwaited(queue))
-      .map(args => bind(home, args, () => restoreQueue(record, args.queue, home))),
+      .map(args => {
+        const restore = record.mayVanish(args) ? () => restoreQueue(record, args.queue, home) : undefined
+        return bind(home, args, restore)
+      }),
   ])
 }
 

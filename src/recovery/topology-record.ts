@@ -167,6 +167,13 @@ export class TopologyRecord {
     return this.#awaited.has(queue)
   }
 
+  /** One end of a binding may go by itself, by the broker's rules: what is missing then can be made again. */
+  mayVanish({ queue, exchange }: QueueBinding): boolean {
+    const args = this.#queues.get(queue)?.args
+    if (args?.autoDelete === true || args?.arguments['x-expires'] !== undefined) return true
+    return this.#exchanges.get(exchange)?.autoDelete === true
+  }
+
   /** The name that a queue has now. */
   nameOf(queue: string): string {
     return this.#renamed.get(queue) ?? queue

@@ -44,6 +44,8 @@ export class Handshake {
   #waiting: Deferred<Method> | undefined
   #stage: Stage = 'start'
   #failure: AmqpError | undefined
+  /** The server says so where it refuses credentials. */
+  #saysRefusals = false
 
   constructor(home: HandshakeHome, config: SessionConfig) {
     this.#home = home
@@ -91,6 +93,7 @@ export class Handshake {
 
   async #authenticate(info: ServerInfo): Promise<ArgsOf<'connection.tune'>> {
     this.#stage = 'authentication'
+    this.#saysRefusals = info.capabilities.authentication_failure_close === true
     const mechanism: Mechanism = chooseMechanism(info.mechanisms, this.#config)
     debugConnection('%s: authenticating by %s', info.host, mechanism)
     const response = authenticationResponse(mechanism, this.#config)
@@ -149,7 +152,7 @@ export class Handshake {
   #explain(reason: AmqpError): AmqpError {
     if (this.#stage !== 'authentication') return reason
     const { replyCode } = reason
-    if (replyCode === undefined && reason.code === 'CONNECTION_BROKEN') {
+    if (replyCode === undefined && reason.code === 'CONNECTION_BROKEN' && !this.#saysRefusals) {
       return new AuthenticationError('connect: the server hung up during authentication', { cause: reason })
     }
     // RabbitMQ says 530 where the user may not connect at all, for example a guest from afar.

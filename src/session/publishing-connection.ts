@@ -6,6 +6,7 @@
 import { debugConnection } from '../debug.js'
 import { type AmqpError, ConnectionBrokenError, type ConnectionClosedError } from '../errors.js'
 import type { Connection, ConnectionEvents } from './connection.js'
+import { isHardLoss } from './hard-loss.js'
 import type { Publisher } from './publisher.js'
 
 /** What it needs of its session. */
@@ -25,6 +26,8 @@ export class PublishingConnection {
   readonly #over = new AbortController()
   #publisher: Publisher | undefined
   #own: Connection | undefined
+  /** The connection to publish on, as soon as that is decided. */
+  #chosen: Connection | undefined
   #opening: Promise<void> | undefined
   #blocked = false
 
@@ -32,17 +35,17 @@ export class PublishingConnection {
     this.#home = home
   }
 
+  /** There is going to be something to publish. */
+  prepare(): void {
+    this.#opening ??= this.#open()
+  }
+
   /** Lets a publisher write, as long as the session lasts. */
   start(publisher: Publisher): void {
     this.#publisher = publisher
     if (this.#blocked) publisher.block()
-    const { open, shared } = this.#home
-    if (open === undefined) this.#attach(shared)
-    else {
-      publisher.onDemand(() => {
-        this.#opening = this.#open(open)
-      })
-    }
+    if (this.#chosen !== undefined) this.#attach(this.#chosen)
+    else publisher.onDemand(() => this.prepare())
   }
 
   /** The broker asks the shared connection, or the one for publishing, not to publish; or takes that back. */
@@ -61,9 +64,10 @@ export class PublishingConnection {
     this.#over.abort(reason)
     const own = this.#own
     this.#own = undefined
-    // Not with the true reason: what is published here has no part in it.
-    own?.drop(new ConnectionBrokenError(reason.message))
-    this.#publisher?.detach(own === undefined ? reason : new ConnectionBrokenError(reason.message))
+    // What is published on a connection of its own has no part in an error of the other one.
+    const told = own !== undefined && isHardLoss(reason) ? new ConnectionBrokenError(reason.message) : reason
+    own?.drop(told)
+    this.#publisher?.detach(told)
   }
 
   /** Ends it in good order. */
@@ -76,7 +80,9 @@ export class PublishingConnection {
     await this.#own?.updateSecret(newSecret, reason)
   }
 
-  async #open(open: NonNullable<PublishingHome['open']>): Promise<void> {
+  async #open(): Promise<void> {
+    const { open } = this.#home
+    if (open === undefined) return this.#choose(this.#home.shared)
     const { signal } = this.#over
     const events: ConnectionEvents = {
       onBlocked: reason => {
@@ -95,12 +101,17 @@ export class PublishingConnection {
       if (signal.aborted) own.drop(signal.reason)
       if (own.endReason !== undefined) throw own.endReason
       this.#own = own
-      this.#attach(own)
+      this.#choose(own)
     } catch (error) {
       if (signal.aborted) return
       debugConnection('no connection of its own for publishing: %s', error)
-      this.#attach(this.#home.shared)
+      this.#choose(this.#home.shared)
     }
+  }
+
+  #choose(connection: Connection): void {
+    this.#chosen = connection
+    this.#attach(connection)
   }
 
   #attach(connection: Connection): void {

@@ -14,6 +14,7 @@ import type { Channel, ChannelOwner, Reply } from './channel.js'
 import type { SessionConfig } from './config.js'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Getter } from './getter.js'
+import { isHardLoss } from './hard-loss.js'
 import { Lanes } from './lanes.js'
 import type { Metrics } from './metrics.js'
 import { type Publisher, RESERVED_CHANNELS } from './publisher.js'
@@ -121,6 +122,11 @@ export class Session {
     return this.#lanes.waiting
   }
 
+  /** There is going to be something to publish: its connection can be made. */
+  preparePublishing(): void {
+    this.#publishing.prepare()
+  }
+
   /** Lets a publisher write, as long as the session lasts. */
   startPublishing(publisher: Publisher): void {
     this.#publishing.start(publisher)
@@ -179,8 +185,12 @@ export class Session {
     this.#events.onEnd(this.#loss ?? reason, blamed)
   }
 
-  /** What ended the connection for publishing is no fault of anything on this one, so that is not told of it. */
+  /** An error in what was published is no fault of anything on this connection, so that is not told of it. */
   #onPublishingLost(reason: AmqpError): void {
+    if (!isHardLoss(reason)) {
+      this.#connection.drop(reason)
+      return
+    }
     const message = `the connection for publishing was lost: ${reason.message}`
     this.#loss = new ConnectionBrokenError(message, { cause: reason })
     this.#connection.drop(new ConnectionBrokenError(message))

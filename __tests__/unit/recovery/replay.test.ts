@@ -255,12 +255,27 @@ describe('what goes by itself when the old connection goes', () => {
     expect(told).toEqual([])
   })
 
-  test('is reported where it cannot be brought back, once', async () => {
+  test.each([{ autoDelete: true }, { arguments: { 'x-expires': 1000 } }])(
+    'is reported where it cannot be brought back, once (%p)',
+    async options => {
+      const { peer, record, home, told } = await prepare()
+      declareQueue(record, 'q', options)
+      bindQueue(record, 'q', 'e')
+      refuse(peer, 'queue.bind', 'q', 404, 9)
+      await replay(record, home)
+      expect(asked(peer)).toEqual(['queue.declare q', 'queue.bind q e', 'queue.declare q', 'queue.bind q e'])
+      expect(told).toEqual(['binding e -> q (): NOT_FOUND'])
+    },
+  )
+
+  test('is not what somebody else has deleted: that is reported, and not made again', async () => {
     const { peer, record, home, told } = await prepare()
+    declareExchange(record, 'e')
     declareQueue(record, 'q')
     bindQueue(record, 'q', 'e')
     refuse(peer, 'queue.bind', 'q', 404, 9)
     await replay(record, home)
+    expect(asked(peer)).toEqual(['exchange.declare e', 'queue.declare q', 'queue.bind q e'])
     expect(told).toEqual(['binding e -> q (): NOT_FOUND'])
   })
 

@@ -146,6 +146,12 @@ describe('authentication', () => {
 })
 
 describe('a handshake that fails', () => {
+  test('is no refusal where a server hangs up that would have said so', async () => {
+    const peer = new ScriptedPeer({ capabilities: { authentication_failure_close: true } })
+    peer.on('connection.start-ok', () => peer.hangUp())
+    await expect(attempt(peer)).rejects.toMatchObject({ constructor: ConnectionBrokenError })
+  })
+
   test('says so where the virtual host is not allowed', async () => {
     const peer = new ScriptedPeer()
     peer.on('connection.open', () =>

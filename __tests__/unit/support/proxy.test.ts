@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { reset } from '../../../scripts/demo/reset.js'
 import { type ProxyOptions, TcpProxy } from '../../support/proxy.js'
 
 let server: Server
@@ -192,5 +193,14 @@ describe('a proxy', () => {
     await client.has(() => client.ended)
     client.socket.destroy()
     await client.closed
+  })
+
+  test('breaks a connection also in the middle of its end', async () => {
+    const { client, broker } = await through()
+    client.socket.end()
+    reset(client.socket)
+    await client.closed
+    broker.socket.destroy()
+    await broker.closed
   })
 })

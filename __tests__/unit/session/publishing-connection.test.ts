@@ -1,0 +1,262 @@
+/** Covers which connection publishing takes: one of its own, when it comes, what it carries, and what its end means. */
+import { afterEach, describe, expect, test } from '@jest/globals'
+import {
+  ArgumentError,
+  CommandInvalidError,
+  ConnectionBrokenError,
+  ConnectionClosedError,
+} from '../../../src/errors.js'
+import type { ClientOptions, UrlSource } from '../../../src/options.js'
+import { resolveConfig } from '../../../src/session/config.js'
+import { quiet } from '../../../src/util/promise.js'
+import { messageOf } from '../../support/messages.js'
+import { errorOf } from '../../support/outcome.js'
+import { type ScriptedPeer, turns } from '../../support/scripted-peer.js'
+import { closeLinks, connectedLink } from '../../support/watched-link.js'
+
+const ONCE = { recovery: false } as const
+const CONFIRMED_CHANNEL = 1
+const CLOSED = new ConnectionClosedError('the test is over')
+
+afterEach(closeLinks)
+
+/** A link that publishes on a connection of its own; every publish that asks for it is confirmed. */
+async function separate(options: ClientOptions = {}, source?: UrlSource) {
+  const connected = await connectedLink({ publishConnection: 'separate', ...options }, source)
+  connected.hosts.prepare = confirming
+  return connected
+}
+
+function confirming(peer: ScriptedPeer): void {
+  let deliveryTag = 0
+  peer.on('basic.publish', ({ channel }) => {
+    if (channel === CONFIRMED_CHANNEL)
+      peer.send(channel, 'basic.ack', { deliveryTag: ++deliveryTag, multiple: false })
+  })
+}
+
+describe('the connection for publishing', () => {
+  test('is opened with the first publish, and takes all of them, and nothing else', async () => {
+    const { link, hosts, peer } = await separate()
+    await turns()
+    expect(hosts.peers).toHaveLength(1)
+    await Promise.all([link.publish(messageOf('a'), true, {}), link.publish(messageOf('b'), false, {})])
+    await link.publish(messageOf('c'), true, {})
+    expect(hosts.peers).toHaveLength(2)
+    const own = await hosts.next()
+    expect(own.all('basic.publish')).toHaveLength(3)
+    expect(peer.all('basic.publish')).toEqual([])
+    expect(peer.all('channel.open')).toEqual([])
+  })
+
+  test('has the name of the other one, and says what it is for', async () => {
+    const { link, hosts, peer } = await separate({ connectionName: 'orders' })
+    await link.publish(messageOf('a'), true, {})
+    const names = await Promise.all(
+      [peer, await hosts.next()].map(async one => {
+        const { method } = await one.next('connection.start-ok')
+        return method.args.clientProperties.connection_name
+      }),
+    )
+    expect(names).toEqual(['orders', 'orders (publishing)'])
+  })
+
+  test('leads to the same host, with the credentials of the moment', async () => {
+    let asked = 0
+    const { link, hosts } = await separate({ hostOrder: 'fixed' }, () => {
+      const hosts = ++asked === 1 ? ['a', 'b'] : ['b', 'a']
+      return hosts.map(host => `amqp://u:token${asked}@${host}`)
+    })
+    await link.publish(messageOf('a'), true, {})
+    expect(hosts.askedHosts).toEqual(['a', 'a'])
+    const { method } = await (await hosts.next()).next('connection.start-ok')
+    expect(method.args.response.toString()).toBe('\0u\0token2')
+  })
+
+  test('hears of a new secret, too', async () => {
+    const { link, hosts, peer } = await separate()
+    await link.publish(messageOf('a'), true, {})
+    const own = await hosts.next()
+    for (const one of [peer, own]) {
+      one.on('connection.update-secret', () => one.send(0, 'connection.update-secret-ok', {}))
+    }
+    await link.updateSecret('new', 'refresh')
+    expect(own.all('connection.update-secret')).toHaveLength(1)
+  })
+
+  test('may be blocked while everything else goes on', async () => {
+    const { link, hosts, told } = await separate()
+    await link.publish(messageOf('a'), true, {})
+    const own = await hosts.next()
+    own.send(0, 'connection.blocked', { reason: 'low on memory' })
+    await turns()
+    expect(link.state).toMatchObject({ name: 'open', blocked: 'low on memory' })
+    const waiting = link.publish(messageOf('b'), true, {})
+    await turns()
+    expect(own.all('basic.publish')).toHaveLength(1)
+    own.send(0, 'connection.unblocked', {})
+    await waiting
+    expect(link.state).toMatchObject({ name: 'open', blocked: undefined })
+    expect(told).toEqual(['connect a:5672', 'blocked low on memory', 'unblocked'])
+  })
+
+  test('is closed in good order with the client', async () => {
+    const { link, hosts, peer } = await separate()
+    await link.publish(messageOf('a'), true, {})
+    const own = await hosts.next()
+    await link.close(CLOSED)
+    expect(own.all('connection.close')).toHaveLength(1)
+    expect(peer.all('connection.close')).toHaveLength(1)
+    expect([own.clientGone, peer.clientGone]).toEqual([true, true])
+  })
+
+  test('is let go of where the client is closed while it is being opened', async () => {
+    const { link, hosts } = await separate()
+    hosts.prepare = one => one.on('connection.open', () => undefined)
+    const published = errorOf(link.publish(messageOf('a'), true, {}))
+    const own = await hosts.next()
+    await own.next('connection.open')
+    await link.close(CLOSED)
+    expect(await published).toBeInstanceOf(ConnectionClosedError)
+    await turns()
+    expect(own.clientGone).toBe(true)
+  })
+})
+
+describe('where no connection for publishing is to be had', () => {
+  test('publishing shares the other one', async () => {
+    const { link, hosts, peer } = await separate()
+    confirming(peer)
+    hosts.prepare = one =>
+      one.on('connection.open', () =>
+        one.send(0, 'connection.close', {
+          replyCode: 530,
+          replyText: 'NOT_ALLOWED - connection limit is reached',
+          classId: 10,
+          methodId: 40,
+        }),
+      )
+    await Promise.all([link.publish(messageOf('a'), true, {}), link.publish(messageOf('b'), true, {})])
+    expect(peer.all('basic.publish')).toHaveLength(2)
+    expect(link.state).toMatchObject({ name: 'open' })
+    await link.publish(messageOf('c'), true, {})
+    expect(hosts.peers).toHaveLength(2)
+  })
+
+  test('what that one is told of blocking holds, also from before', async () => {
+    const { link, hosts, peer, heard } = await separate()
+    hosts.mood = 'down'
+    peer.send(0, 'connection.blocked', { reason: 'low on disk' })
+    await heard('blocked low on disk')
+    confirming(peer)
+    const waiting = link.publish(messageOf('a'), true, {})
+    await turns()
+    expect(peer.all('basic.publish')).toEqual([])
+    peer.send(0, 'connection.unblocked', {})
+    await waiting
+  })
+})
+
+describe('the end of the connection for publishing', () => {
+  test('is the end of the client, without recovery', async () => {
+    const { link, hosts, peer, told } = await separate(ONCE)
+    await link.publish(messageOf('a'), true, {})
+    const own = await hosts.next()
+    own.on('basic.publish', () => own.hangUp())
+    const error = await errorOf(link.publish(messageOf('b'), true, {}))
+    expect(error).toBeInstanceOf(ConnectionBrokenError)
+    await link.closed
+    expect(told).toEqual([
+      'connect a:5672',
+      'given up ConnectionBrokenError',
+      'disconnect ConnectionBrokenError',
+    ])
+    await turns()
+    expect(peer.clientGone).toBe(true)
+  })
+
+  test('is recovered from: both are made anew, and what was not confirmed is sent again', async () => {
+    const { link, hosts, heard } = await separate()
+    await link.publish(messageOf('a'), true, {})
+    const own = await hosts.next()
+    own.on('basic.publish', () => own.hangUp())
+    await link.publish(messageOf('b'), true, {})
+    await heard('recovered a:5672')
+    await hosts.next()
+    expect((await hosts.next()).all('basic.publish')).toHaveLength(1)
+    expect(link.metrics).toMatchObject({ published: 2, confirmed: 2, resent: 1, reconnects: 1 })
+  })
+
+  test('over what was published is no fault of what is under way on the other', async () => {
+    const { link, hosts, peer, watched } = await separate(ONCE)
+    await link.publish(messageOf('a'), true, {})
+    const own = await hosts.next()
+    const { session } = watched.link
+    const ended = new Promise<unknown>(resolve => {
+      session?.subscribe(
+        {
+          queues: [{ queue: 'q', consumerTag: 't', noLocal: false, exclusive: false, arguments: {} }],
+          prefetch: 1,
+          context: {},
+        },
+        { onDelivery: () => undefined, onSettled: () => undefined, onEnd: resolve },
+      )
+    })
+    await peer.next('basic.consume')
+    own.on('basic.publish', () =>
+      own.send(0, 'connection.close', {
+        replyCode: 503,
+        replyText: 'COMMAND_INVALID',
+        classId: 60,
+        methodId: 40,
+      }),
+    )
+    const published = await errorOf<ConnectionBrokenError>(link.publish(messageOf('b'), true, {}))
+    expect(published.cause).toBeInstanceOf(CommandInvalidError)
+    const told = (await ended) as ConnectionBrokenError
+    expect(told).toBeInstanceOf(ConnectionBrokenError)
+    expect(told.message).toContain('the connection for publishing was lost: COMMAND_INVALID')
+    expect(told.cause).not.toHaveProperty('replyCode', 503)
+    expect(() => link.check('x')).toThrow(
+      expect.objectContaining({ message: expect.stringContaining('COMMAND_INVALID') }),
+    )
+  })
+
+  test('comes with that of the other one', async () => {
+    const { link, hosts, peer, heard } = await separate({ recovery: { initialDelay: 1e9, maxDelay: 1e9 } })
+    await link.publish(messageOf('a'), true, {})
+    const own = await hosts.next()
+    own.on('basic.publish', () => undefined)
+    const waiting = quiet(link.publish(messageOf('b'), true, {}))
+    await own.several('basic.publish', 2)
+    peer.hangUp()
+    await heard('reconnecting 1 a:5672')
+    await turns()
+    expect(own.clientGone).toBe(true)
+    expect(link.metrics.pendingPublishes).toBe(1)
+    await closeLinks()
+    await expect(waiting).rejects.toBeInstanceOf(ConnectionClosedError)
+  })
+})
+
+describe('publishConnection', () => {
+  test.each([
+    [{}, true],
+    [{ publishConnection: 'shared' }, false],
+    [{ transport: () => Promise.reject(new Error('none')) }, false],
+    [{ transport: () => Promise.reject(new Error('none')), publishConnection: 'separate' }, true],
+  ] as const)('of %p makes that separate: %p', (options, expected) => {
+    expect(resolveConfig('amqp:///', options).publishesApart).toBe(expected)
+  })
+
+  test('shared, everything goes over one connection', async () => {
+    const { link, hosts, peer } = await connectedLink()
+    confirming(peer)
+    await link.publish(messageOf('a'), true, {})
+    expect(hosts.peers).toHaveLength(1)
+  })
+
+  test('is one of two words', () => {
+    expect(() => resolveConfig('amqp:///', { publishConnection: 'own' as never })).toThrow(ArgumentError)
+  })
+})
