@@ -12,7 +12,7 @@ import { brokerUrl } from '../support/broker.js'
 import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
 import { channelsOf } from '../support/listing.js'
 import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
-import { startProxy } from '../support/peers.js'
+import { TcpProxy } from '../support/proxy.js'
 
 type Operation = (client: Client, options: OperationOptions) => Promise<unknown>
 
@@ -44,7 +44,7 @@ const warmUp = (client: Client): Promise<void> => client.basicPublish('', 'puka-
 
 describe.each(operations)('%s', (name, operate) => {
   test("rejects with the signal's reason, whenever that is aborted", async () => {
-    const proxy = await startProxy(brokerUrl())
+    const proxy = await TcpProxy.start(brokerUrl())
     const client = await open({}, proxy.url)
     expect(await errorOf(operate(client, { signal: AbortSignal.abort(REASON) }))).toBe(REASON)
 
@@ -66,7 +66,7 @@ describe.each(operations)('%s', (name, operate) => {
   })
 
   test('rejects with TimeoutError where the outcome takes too long', async () => {
-    const proxy = await startProxy(brokerUrl())
+    const proxy = await TcpProxy.start(brokerUrl())
     const client = await open({}, proxy.url)
     await warmUp(client)
     proxy.stall()

@@ -7,7 +7,7 @@ import { runTypeScript } from '../support/child.js'
 import { newClient, newQueue, open } from '../support/client.js'
 import { fill, iterate, take, untilReady } from '../support/consuming.js'
 import { errorOf, eventually } from '../support/outcome.js'
-import { startProxy } from '../support/peers.js'
+import { TcpProxy } from '../support/proxy.js'
 
 const WORST_MIX = fileURLToPath(new URL('../support/worst-mix.ts', import.meta.url))
 const MINUTE = 60_000
@@ -91,7 +91,7 @@ describe('close', () => {
 
 describe('a lost connection that is not to be recovered', () => {
   test('ends iterators by throwing ConnectionBrokenError, and acks return false', async () => {
-    const proxy = await startProxy(brokerUrl())
+    const proxy = await TcpProxy.start(brokerUrl())
     const client = await connect(proxy.url, { recovery: false })
     try {
       const queue = await newQueue(client, { exclusive: true })

@@ -6,7 +6,8 @@ import { brokerUrl } from '../support/broker.js'
 import { newClient, newQueue, open, uniqueName } from '../support/client.js'
 import { errorOf, eventually, namesOf } from '../support/outcome.js'
 import { reachBroker } from '../support/own-transport.js'
-import { startPeer, startProxy } from '../support/peers.js'
+import { startPeer } from '../support/peers.js'
+import { TcpProxy } from '../support/proxy.js'
 
 describe('connect()', () => {
   test('called twice at once makes one connection', async () => {
@@ -106,12 +107,13 @@ describe('close()', () => {
   })
 
   test('leaves a broker that does not answer after a while', async () => {
-    const proxy = await startProxy(brokerUrl())
+    const proxy = await TcpProxy.start(brokerUrl())
     const client = await open({}, proxy.url)
     proxy.stall()
     await client.close()
     await client.closed
-    await eventually(() => proxy.connections === 0)
+    for (const connection of proxy.connections) connection.resume()
+    await eventually(() => proxy.connections.length === 0)
   }, 15_000)
 })
 

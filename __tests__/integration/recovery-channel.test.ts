@@ -19,8 +19,8 @@ import {
   untilReady,
 } from '../support/consuming.js'
 import { eventually } from '../support/outcome.js'
+import { TcpProxy } from '../support/proxy.js'
 import { measured } from '../support/traffic.js'
-import { startWeakLink } from '../support/weak-link.js'
 
 const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 200 }
@@ -157,7 +157,7 @@ describe('a consumer of a stream, its connection cut time after time', () => {
   ])(
     'goes on behind the last message handed out, with messages $how: none twice, none left out',
     async ({ prefetchCount, settle }) => {
-      const link = await startWeakLink(brokerUrl())
+      const link = await TcpProxy.start(brokerUrl())
       const client = await open({ recovery: RECOVERY }, link.url)
       const other = await open()
       const stream = await newQueue(other, { arguments: STREAM.declare })
@@ -170,7 +170,7 @@ describe('a consumer of a stream, its connection cut time after time', () => {
         if (settle) message.ack()
         if (texts.length % 100 === 50) {
           const recovered = once(client, 'recovered')
-          link.cut()
+          link.cut('reset')
           // One cut finds the loop waiting, the next finds it at work.
           if (texts.length % 200 === 50) await recovered
           else if (more.length < 2)
@@ -188,7 +188,7 @@ describe('a consumer of a stream, its connection cut time after time', () => {
   test(
     'and of a queue beside it, gets each message of the stream once, and each of the queue at least once',
     async () => {
-      const link = await startWeakLink(brokerUrl())
+      const link = await TcpProxy.start(brokerUrl())
       const client = await open({ recovery: RECOVERY }, link.url)
       const stream = await newQueue(client, { arguments: STREAM.declare })
       const queue = await newQueue(client)
@@ -200,7 +200,7 @@ describe('a consumer of a stream, its connection cut time after time', () => {
         if (message.routingKey === stream) fromStream.push(message.text())
         else fromQueue.add(message.text())
         message.ack()
-        if (fromStream.length === 60 || fromQueue.size === 90) link.cut()
+        if (fromStream.length === 60 || fromQueue.size === 90) link.cut('reset')
         if (fromStream.length >= 200 && fromQueue.size === 200) break
       }
       expect(fromStream).toEqual(numbers(200))

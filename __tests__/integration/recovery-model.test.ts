@@ -8,9 +8,9 @@ import type { Client, Consumer, Message } from '../../src/index.js'
 import { brokerUrl } from '../support/broker.js'
 import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
 import { namesOf, tally } from '../support/outcome.js'
+import { TcpProxy } from '../support/proxy.js'
 import { TopologyModel, type TopologyStep } from '../support/topology-model.js'
 import { measured } from '../support/traffic.js'
-import { startWeakLink, type WeakLink } from '../support/weak-link.js'
 
 /** Milliseconds: no run begins later than this, and the whole takes little more. */
 const BUDGET = 45_000
@@ -22,7 +22,7 @@ type Step =
   | { readonly kind: 'topology'; readonly step: TopologyStep }
   | { readonly kind: 'publish'; readonly confirm: boolean }
   | { readonly kind: 'publishNowhere' | 'get' | 'askForNothing' | 'qos' | 'ackHeld' }
-  | { readonly kind: 'fault'; readonly fault: 'cut' | 'end' | 'stall' }
+  | { readonly kind: 'fault'; readonly fault: 'reset' | 'end' | 'stall' }
   | { readonly kind: 'pause'; readonly milliseconds: number }
 
 const number = (below: number) => fc.integer({ min: 0, max: below - 1 })
@@ -72,7 +72,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('fault' as const),
       fault: fc.oneof(
-        { weight: 5, arbitrary: fc.constant('cut' as const) },
+        { weight: 5, arbitrary: fc.constant('reset' as const) },
         { weight: 5, arbitrary: fc.constant('end' as const) },
         { weight: 1, arbitrary: fc.constant('stall' as const) },
       ),
@@ -99,7 +99,7 @@ class Run {
 
   constructor(
     readonly client: Client,
-    readonly link: WeakLink,
+    readonly link: TcpProxy,
     readonly inbox: string,
     readonly spare: string,
     readonly consumer: Consumer,
@@ -152,7 +152,8 @@ class Run {
         for (const message of this.#held.splice(0)) message.ack()
         break
       case 'fault':
-        this.link[step.fault]()
+        if (step.fault === 'stall') this.link.stall()
+        else this.link.cut(step.fault)
         break
       case 'pause':
         await delay(step.milliseconds)
@@ -255,7 +256,7 @@ class Run {
 }
 
 async function start(): Promise<Run> {
-  const link = await startWeakLink(brokerUrl())
+  const link = await TcpProxy.start(brokerUrl())
   const client = await open({ recovery: RECOVERY, heartbeat: 1 }, link.url)
   const inbox = await newQueue(client)
   const spare = await newQueue(client)

@@ -15,8 +15,8 @@ import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker
 import { getOne, newExchange, newQueue, open, uniqueName } from '../support/client.js'
 import { consumersOf, iterate, take, textsOf } from '../support/consuming.js'
 import { errorOf, eventually } from '../support/outcome.js'
+import { TcpProxy } from '../support/proxy.js'
 import { measured } from '../support/traffic.js'
-import { startWeakLink, type WeakLink } from '../support/weak-link.js'
 
 const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 200 }
@@ -24,8 +24,8 @@ const RECOVERY = { initialDelay: 20, maxDelay: 200 }
 type Trouble = [TopologyEntity, AmqpError]
 
 /** A client that recovers, behind a link that can be cut, and another one that is not cut off. */
-async function openWeak(): Promise<{ client: Client; other: Client; link: WeakLink; troubles: Trouble[] }> {
-  const link = await startWeakLink(brokerUrl())
+async function openWeak(): Promise<{ client: Client; other: Client; link: TcpProxy; troubles: Trouble[] }> {
+  const link = await TcpProxy.start(brokerUrl())
   const client = await open({ recovery: RECOVERY }, link.url)
   const troubles: Trouble[] = []
   client.on('topologyError', (...trouble) => troubles.push(trouble))
@@ -33,14 +33,14 @@ async function openWeak(): Promise<{ client: Client; other: Client; link: WeakLi
 }
 
 /** Loses the connection; while there is none, somebody else does something. */
-async function cutOff(client: Client, link: WeakLink, meanwhile?: () => Promise<unknown>): Promise<void> {
+async function cutOff(client: Client, link: TcpProxy, meanwhile?: () => Promise<unknown>): Promise<void> {
   const lost = once(client, 'disconnect')
   const recovered = once(client, 'recovered')
-  link.up = false
-  link.cut()
+  link.refusing = true
+  link.cut('reset')
   await lost
   await meanwhile?.()
-  link.up = true
+  link.refusing = false
   await recovered
 }
 
@@ -251,7 +251,7 @@ describe('while the broker takes the dead connection for alive', () => {
   test(
     'an exclusive queue, and the only consumer of another one, are waited for; all else is there at once',
     async () => {
-      const link = await startWeakLink(brokerUrl())
+      const link = await TcpProxy.start(brokerUrl())
       // The broker gives a connection up when it was silent for twice that long.
       const client = await open({ recovery: RECOVERY, heartbeat: 3 }, link.url)
       const other = await open()

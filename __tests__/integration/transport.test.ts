@@ -15,7 +15,7 @@ import { brokerUrl } from '../support/broker.js'
 import { getOne, newClient, newQueue, open } from '../support/client.js'
 import { errorOf, eventually } from '../support/outcome.js'
 import { type OwnTransport, reachBroker } from '../support/own-transport.js'
-import { startProxy } from '../support/peers.js'
+import { TcpProxy } from '../support/proxy.js'
 
 const broker = new URL(brokerUrl())
 
@@ -30,7 +30,7 @@ describe('a unix socket', () => {
 
   test('leads to the broker', async () => {
     const path = join(folder, 'amqp.sock')
-    await startProxy(brokerUrl(), path)
+    await TcpProxy.start(brokerUrl(), {}, path)
     const client = await open({ path })
     expect((await client.connect()).host).toBe(path)
     const queue = await newQueue(client)

@@ -6,7 +6,7 @@ import { type AmqpError, ArgumentError, ConnectionBrokenError, ResourceError } f
 import { brokerUrl } from '../support/broker.js'
 import { getOne, newQueue, open, uniqueName } from '../support/client.js'
 import { errorOf, namesOf, tally } from '../support/outcome.js'
-import { startProxy } from '../support/peers.js'
+import { TcpProxy } from '../support/proxy.js'
 
 describe('frameMax', () => {
   test('of 8192 bytes cuts bodies into frames that small, both ways', async () => {
@@ -78,7 +78,7 @@ describe('channelMax', () => {
 
 describe('the heartbeat', () => {
   test('notices that the broker is silent after two intervals', async () => {
-    const proxy = await startProxy(brokerUrl())
+    const proxy = await TcpProxy.start(brokerUrl())
     const client = await open({ heartbeat: 1 }, proxy.url)
     const lost = new Promise<AmqpError>(resolve => client.once('disconnect', resolve))
     proxy.stall()

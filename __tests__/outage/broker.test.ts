@@ -8,8 +8,8 @@ import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker
 import { newQueue, open, uniqueName } from '../support/client.js'
 import { CLASSIC, QUORUM, type QueueKind, readyIn } from '../support/consuming.js'
 import { errorOf, eventually } from '../support/outcome.js'
+import { TcpProxy } from '../support/proxy.js'
 import { measured, Producer, Taker } from '../support/traffic.js'
-import { startWeakLink } from '../support/weak-link.js'
 
 const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 500 }
@@ -136,13 +136,13 @@ describe('a broker that goes away', () => {
 describe('an operation under way when the connection is lost', () => {
   /** What was asked for has been written, and has not arrived. */
   async function inFlight<T>(begin: (client: Client) => T): Promise<T> {
-    const link = await startWeakLink(brokerUrl())
+    const link = await TcpProxy.start(brokerUrl())
     const client = await open({ recovery: RECOVERY }, link.url)
     link.stall()
     const begun = begin(client)
     // It leaves with the other output of this tick.
     await new Promise(setImmediate)
-    link.cut()
+    link.cut('reset')
     return begun
   }
 

@@ -1,7 +1,7 @@
-// Owns: servers that are not quite a broker, and a proxy before a real one, for what goes wrong on the way.
+// Owns: servers that are not quite a broker, for what goes wrong with them.
 // Must not know: AMQP, and the client under test. They close by themselves after the test.
 
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { afterEach } from '@jest/globals'
 
 const peers: Peer[] = []
@@ -56,36 +56,4 @@ export async function startPeer(onSocket: (socket: Socket) => void, path?: strin
   peers.push(peer)
   await peer.listen(path)
   return peer
-}
-
-/** A way to a broker that can go dead while its connections stay open. */
-export class BrokerProxy extends Peer {
-  readonly #pairs: Set<Socket>
-
-  constructor(target: URL) {
-    const pairs = new Set<Socket>()
-    super(socket => {
-      const upstream = connect(Number(target.port || 5672), target.hostname)
-      upstream.on('error', () => socket.destroy())
-      upstream.on('close', () => socket.destroy())
-      socket.on('close', () => upstream.destroy())
-      socket.pipe(upstream)
-      upstream.pipe(socket)
-      pairs.add(socket).add(upstream)
-    })
-    this.#pairs = pairs
-  }
-
-  /** Nothing passes any more, in either direction; what comes is swallowed. */
-  stall(): void {
-    for (const socket of this.#pairs) socket.unpipe().resume()
-  }
-}
-
-/** A proxy to the broker at `url`, on a free port or on a unix socket. */
-export async function startProxy(url: string, path?: string): Promise<BrokerProxy> {
-  const proxy = new BrokerProxy(new URL(url))
-  peers.push(proxy)
-  await proxy.listen(path)
-  return proxy
 }

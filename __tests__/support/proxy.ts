@@ -113,6 +113,8 @@ export class ProxyConnection {
   readonly #client: Socket
   readonly #server: Socket
   readonly #pipes: Readonly<Record<Direction, Pipe>>
+  /** The server's end stays when the client's end goes. */
+  #orphaned = false
 
   constructor(client: Socket, server: Socket, options: ProxyOptions) {
     this.#client = client
@@ -129,7 +131,7 @@ export class ProxyConnection {
       socket.on('error', () => undefined)
       socket.on('close', () => {
         // What the other side has still to say is lost with it.
-        if (!other.destroyed) other.destroySoon()
+        if (!other.destroyed && !(this.#orphaned && socket === client)) other.destroySoon()
       })
     }
     this.closed = Promise.all([closing(client), closing(server)]).then(() => {
@@ -148,6 +150,12 @@ export class ProxyConnection {
       if (how === 'reset') reset(socket)
       else socket.destroySoon()
     }
+  }
+
+  /** Cuts the client's end by RST; the server does not hear of it. */
+  orphan(): void {
+    this.#orphaned = true
+    reset(this.#client)
   }
 
   /** Nothing passes any more, in one direction or both; the connection stays open. */
@@ -180,12 +188,13 @@ export class TcpProxy {
     this.#server = createServer({ allowHalfOpen: true }, socket => this.#onSocket(socket))
   }
 
-  /** A proxy to the host of a URL, on a free port. */
-  static async start(target: string, options: ProxyOptions = {}): Promise<TcpProxy> {
+  /** A proxy to the host of a URL, on a free port, or on a unix socket. */
+  static async start(target: string, options: ProxyOptions = {}, path?: string): Promise<TcpProxy> {
     const proxy = new TcpProxy(new URL(target))
     proxy.options = options
     proxies.add(proxy)
-    proxy.#server.listen(0, '127.0.0.1')
+    if (path === undefined) proxy.#server.listen(0, '127.0.0.1')
+    else proxy.#server.listen(path)
     await once(proxy.#server, 'listening')
     return proxy
   }
@@ -218,6 +227,11 @@ export class TcpProxy {
     const { connections } = this
     for (const connection of connections) connection.cut(how)
     return connections.length
+  }
+
+  /** Cuts the client's end of all connections that are there; the server does not hear of it. */
+  orphan(): void {
+    for (const connection of this.#live) connection.orphan()
   }
 
   /** Stalls all connections that are there. */
