@@ -14,7 +14,7 @@ import type { TopologyEntity } from '../../src/options.js'
 import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker.js'
 import { getOne, newExchange, newQueue, open, uniqueName } from '../support/client.js'
 import { consumersOf, iterate, take, textsOf } from '../support/consuming.js'
-import { errorOf, eventually } from '../support/outcome.js'
+import { errorOf, eventually, namesOf } from '../support/outcome.js'
 import { TcpProxy } from '../support/proxy.js'
 import { measured } from '../support/traffic.js'
 
@@ -283,7 +283,10 @@ describe('while the broker takes the dead connection for alive', () => {
         // In between the queue is gone: the broker has seen what is dead, and the client has not been back yet.
         return (await consumersOf(client, queue).catch(() => 0)) === 1
       })
-      await other.basicPublish(passing, '', '4')
+      // What binds the queue follows it.
+      await eventually(
+        async () => (await namesOf([other.basicPublish(passing, '', '4', { mandatory: true })]))[0] === 'ok',
+      )
       for (let text = ''; text !== '4'; ) text = (await take(fromQueue, 1))[0]?.text() ?? ''
       measured('half-open', {
         'ms until recovered': toRecover,
