@@ -16,6 +16,7 @@ import type {
   QueueDeleteOptions,
   ReconnectAttempt,
   ServerInfo,
+  Table,
   TopologyEntity,
 } from '../options.js'
 import type { Link } from '../recovery/link.js'
@@ -49,6 +50,8 @@ export interface ClientEvents {
   close: []
 }
 
+const NO_ARGUMENTS: Table = Object.freeze({})
+
 export abstract class Topology extends EventEmitter<ClientEvents> {
   /** @internal */
   protected readonly counter = new TicketCounter()
@@ -75,14 +78,11 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
       durable,
       autoDelete,
       internal,
-      arguments: options?.arguments ?? {},
+      arguments: options?.arguments ?? NO_ARGUMENTS,
+      noWait: false,
     }
-    return this.#call(
-      'exchangeDeclare',
-      options,
-      'exchange.declare',
-      { ...request, noWait: false },
-      (_, kept) => this.record.exchangeDeclared(kept),
+    return this.#call('exchangeDeclare', options, 'exchange.declare', request, (_, kept) =>
+      this.record.exchangeDeclared(kept),
     )
   }
 
@@ -112,7 +112,13 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
     routingKey = '',
     options: BindOptions = {},
   ): Promise<void> {
-    const request = { destination, source, routingKey, noWait: false, arguments: options?.arguments ?? {} }
+    const request = {
+      destination,
+      source,
+      routingKey,
+      noWait: false,
+      arguments: options?.arguments ?? NO_ARGUMENTS,
+    }
     return this.#call('exchangeBind', options, 'exchange.bind', request, (_, kept) =>
       this.record.exchangeBound(kept),
     )
@@ -129,7 +135,13 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
     routingKey = '',
     options: BindOptions = {},
   ): Promise<void> {
-    const request = { destination, source, routingKey, noWait: false, arguments: options?.arguments ?? {} }
+    const request = {
+      destination,
+      source,
+      routingKey,
+      noWait: false,
+      arguments: options?.arguments ?? NO_ARGUMENTS,
+    }
     return this.#call('exchangeUnbind', options, 'exchange.unbind', request, (_, kept) =>
       this.record.exchangeUnbound(kept),
     )
@@ -145,14 +157,22 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
   queueDeclare(queue = '', options: QueueDeclareOptions = {}): Promise<QueueDeclareResult> {
     const { exclusive = false, autoDelete = false, passive = false } = options ?? {}
     const durable = options?.durable ?? !exclusive
-    const request = { queue, passive, durable, exclusive, autoDelete, arguments: options?.arguments ?? {} }
+    const request = {
+      queue,
+      passive,
+      durable,
+      exclusive,
+      autoDelete,
+      arguments: options?.arguments ?? NO_ARGUMENTS,
+      noWait: false,
+    }
     // A queue that the broker names would come twice; an exclusive one is gone with the connection.
     const repeatable = queue !== '' || exclusive
     return this.#call(
       'queueDeclare',
       options,
       'queue.declare',
-      { ...request, noWait: false },
+      request,
       ({ args }, kept) => {
         this.record.queueDeclared(kept, args.queue)
         return args
@@ -193,7 +213,13 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
    * @throws {@link NotFoundError} where the queue or the exchange does not exist
    */
   queueBind(queue: string, exchange: string, routingKey = '', options: BindOptions = {}): Promise<void> {
-    const request = { queue, exchange, routingKey, noWait: false, arguments: options?.arguments ?? {} }
+    const request = {
+      queue,
+      exchange,
+      routingKey,
+      noWait: false,
+      arguments: options?.arguments ?? NO_ARGUMENTS,
+    }
     return this.#call('queueBind', options, 'queue.bind', request, (_, kept) => this.record.queueBound(kept))
   }
 
@@ -202,7 +228,7 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
    * is no error.
    */
   queueUnbind(queue: string, exchange: string, routingKey = '', options: BindOptions = {}): Promise<void> {
-    const request = { queue, exchange, routingKey, arguments: options?.arguments ?? {} }
+    const request = { queue, exchange, routingKey, arguments: options?.arguments ?? NO_ARGUMENTS }
     return this.#call('queueUnbind', options, 'queue.unbind', request, (_, kept) =>
       this.record.queueUnbound(kept),
     )
@@ -251,7 +277,7 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
   ): Promise<T> {
     return this.perform(operation, options, () => {
       const request = encodeRequest(name, args, this.link.frameMax)
-      const kept = 'arguments' in args ? { ...args, arguments: copyTable(args.arguments) } : args
+      const kept = keep(args)
       const begin = (session: Session, outcome: Outcome<T>): void => {
         const present = this.#withPresentName(kept)
         // The channel lets no other reply pass than the request's own.
@@ -272,4 +298,10 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
     const queue = this.record.nameOf(args.queue)
     return queue === args.queue ? args : { ...args, queue }
   }
+}
+
+/** What a request was made with, safe from what the user does to the table of arguments later. */
+function keep<A extends object>(args: A): A {
+  if (!('arguments' in args) || args.arguments === NO_ARGUMENTS) return args
+  return { ...args, arguments: copyTable(args.arguments as Table) }
 }

@@ -15,7 +15,9 @@ export interface Request {
   readonly replies: readonly number[]
 }
 
-const INITIAL_SIZE = 256
+const SCRATCH_SIZE = 4096
+/** Where requests are encoded, one after the other. */
+let scratch = new Writer(SCRATCH_SIZE)
 
 /** Encodes a request. Throws {@link ArgumentError} where AMQP cannot carry an argument, or a frame not all of them. */
 export function encodeRequest<N extends SynchronousName>(
@@ -24,9 +26,12 @@ export function encodeRequest<N extends SynchronousName>(
   frameMax: number,
 ): Request {
   const codec = methods[name]
-  const writer = new Writer(INITIAL_SIZE)
-  codec.encode(writer, args)
-  const payload = writer.unit()
+  // What a request that could not be encoded has left.
+  scratch.rollback()
+  codec.encode(scratch, args)
+  const payload = Buffer.from(scratch.unit())
+  scratch.rollback()
+  if (scratch.buffer.length > SCRATCH_SIZE) scratch = new Writer(SCRATCH_SIZE)
   if (frameMax !== 0 && payload.length + FRAME_OVERHEAD > frameMax) {
     throw new ArgumentError(
       `the names and arguments take ${payload.length + FRAME_OVERHEAD} bytes, but must fit one frame of ${frameMax}`,
