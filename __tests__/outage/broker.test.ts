@@ -81,6 +81,9 @@ describe('a broker that goes away', () => {
     'killed, and started again on its data, loses nothing that was confirmed ($kind queue), and everything resolves',
     kind =>
       survive(kind, 1, async () => {
+        // RabbitMQ 3.10 writes what a quorum queue has voted for seconds later: one that is younger than that does not
+        // come back from a crash of its only node.
+        await node.ctl('eval', '[dets:sync(Table) || Table <- dets:all()].')
         await node.kill()
         await node.restart()
       }),

@@ -6,7 +6,6 @@
 import { ConnectionClosedError } from '../errors.js'
 import type { Channel, ChannelOwner, Reply } from './channel.js'
 import type { Lanes } from './lanes.js'
-import type { Metrics } from './metrics.js'
 import type { Outbox } from './outbox.js'
 import type { Request } from './request.js'
 import { type Settlement, SettlementLedger, type Settler } from './settlement.js'
@@ -91,14 +90,12 @@ class GetLane implements ChannelOwner, Settler {
   readonly #getter: Getter
   readonly #channel: Channel
   readonly #ledger: SettlementLedger
-  readonly #metrics: Metrics
   #underWay = 0
   #failed = false
 
   constructor(queue: string, home: GetterHome, getter: Getter) {
     this.queue = queue
     this.#getter = getter
-    this.#metrics = home.outbox.metrics
     this.#channel = home.openChannel(this)
     this.#ledger = new SettlementLedger(this.#channel.number, home.outbox)
   }
@@ -128,10 +125,7 @@ class GetLane implements ChannelOwner, Settler {
   }
 
   settle(deliveryTag: number, settlement: Settlement): boolean {
-    if (!this.#channel.open) {
-      this.#metrics.staleSettlements++
-      return false
-    }
+    if (!this.#channel.open) return this.#ledger.settleTooLate(deliveryTag)
     this.#ledger.settle(deliveryTag, settlement)
     this.#reportIdle()
     return true

@@ -64,6 +64,13 @@ export class SettlementLedger implements FlushHook {
     return count
   }
 
+  /** Somebody settles a delivery whose channel is gone: nothing is sent. Throws where it was settled before that. */
+  settleTooLate(tag: number): false {
+    this.#check(tag)
+    this.#outbox.metrics.staleSettlements++
+    return false
+  }
+
   /** Sends the acks that are due. */
   onFlush(): void {
     const due = this.#due
@@ -92,9 +99,7 @@ export class SettlementLedger implements FlushHook {
   }
 
   #settle(tag: number, settlement: Settlement): number {
-    if (tag <= this.#floor || this.#mark(tag) !== OUTSTANDING) {
-      throw new AlreadySettledError(`the message with delivery tag ${tag} is settled already`)
-    }
+    this.#check(tag)
     if (settlement.kind === 'ack') return this.#ack(tag, settlement.multiple)
     const { requeue } = settlement
     if (settlement.kind === 'nack' && settlement.multiple) {
@@ -110,6 +115,11 @@ export class SettlementLedger implements FlushHook {
     this.#outbox.method(this.#channel, name, { deliveryTag: tag, multiple: false, requeue })
     this.#raiseFloor()
     return 1
+  }
+
+  #check(tag: number): void {
+    if (tag > this.#floor && this.#mark(tag) === OUTSTANDING) return
+    throw new AlreadySettledError(`the message with delivery tag ${tag} is settled already`)
   }
 
   #ack(tag: number, multiple: boolean): number {

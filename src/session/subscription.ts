@@ -91,10 +91,7 @@ export class Subscription implements ChannelOwner, Settler {
   }
 
   settle(deliveryTag: number, settlement: Settlement): boolean {
-    if (this.#state === 'ended') {
-      this.#home.outbox.metrics.staleSettlements++
-      return false
-    }
+    if (this.#state === 'ended') return this.#ledger.settleTooLate(deliveryTag)
     const fitting = this.#streamed === undefined ? settlement : this.#fit(deliveryTag, settlement)
     this.#ledger.settle(deliveryTag, fitting)
     if (this.#state === 'cancelled' && this.#ledger.outstanding === 0) this.#closeChannel()

@@ -40,6 +40,19 @@ function ledgerWith(deliveries: number) {
   return { ledger, outbox, sent, acks }
 }
 
+test('a delivery whose channel is gone is settled in vain, unless it was settled before: that is said', () => {
+  const { ledger, outbox, sent } = ledgerWith(3)
+  ledger.settle(1, ACK)
+  ledger.settle(3, NACK)
+  outbox.flush()
+  sent.splice(0)
+  expect(ledger.settleTooLate(2)).toBe(false)
+  for (const tag of [1, 3]) expect(() => ledger.settleTooLate(tag)).toThrow(AlreadySettledError)
+  outbox.flush()
+  expect(sent).toEqual([])
+  expect(outbox.metrics.staleSettlements).toBe(1)
+})
+
 describe('the acks of one tick', () => {
   test('leave as one where they form an unbroken run, in whatever order they came', () => {
     const { ledger, acks } = ledgerWith(10)
