@@ -9,6 +9,8 @@ import { ArgumentError } from '../errors.js'
 export type SlabHandover = (slab: Buffer, end: number) => void
 
 const DEFAULT_SLAB_SIZE = 65_536
+/** The first slab is small: a connection that has little to say needs no other. */
+const FIRST_SLAB_SIZE = 2048
 /** Up to this length a loop over char codes beats the call into the runtime's encoder. */
 const SHORT_TEXT = 24
 const INT64_MIN = -(2n ** 63n)
@@ -27,7 +29,7 @@ export class Writer {
   constructor(slabSize: number = DEFAULT_SLAB_SIZE, handover?: SlabHandover) {
     this.#slabSize = slabSize
     this.#handover = handover
-    this.buffer = Buffer.allocUnsafeSlow(slabSize)
+    this.buffer = Buffer.allocUnsafeSlow(Math.min(slabSize, FIRST_SLAB_SIZE))
   }
 
   /** Declares what was written so far to be finished; the next unit begins here. */

@@ -134,6 +134,8 @@ describe('several messages in one writer', () => {
 
   test('suffer nothing from one that cannot be encoded', () => {
     const writer = new Writer()
+    // All of it is to lie in one slab.
+    writer.ensure(50_000)
     encode(messageOf('a'), 4096, writer)
     const before = Buffer.from(writer.buffer.subarray(0, writer.start))
     const impossible: MessageParts[] = [
