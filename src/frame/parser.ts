@@ -19,7 +19,14 @@ import {
   FRAME_OVERHEAD,
 } from './constants.js'
 
-/** Takes the frames. The payload is `buffer` from `start` to `end`; it is not changed afterwards. */
+/** A body frame that does not come whole is not put together from here on: its parts are handed out as they come. */
+const IN_PARTS_FROM = 16_384
+
+/**
+ * Takes the frames. The payload is `buffer` from `start` to `end`; it is not changed afterwards. A large body frame may
+ * come in parts, each as if it were a frame: what they carry is a matter of bytes, not of frames. The last part comes
+ * only with the frame's end.
+ */
 export interface FrameSink {
   onFrame(type: number, channel: number, buffer: Buffer, start: number, end: number): void
 }
@@ -30,6 +37,11 @@ export class FrameParser {
   /** A frame of which only a part has come: its bytes so far, in a buffer that has room for all that is known of it. */
   #partial: Buffer | undefined
   #filled = 0
+  /** A body frame that is handed out in parts: how much of its payload is still to be handed out. */
+  #bodyLeft = 0
+  #bodyChannel = 0
+  /** The last byte of its payload, where the frame's end has not come with it. */
+  #lastByte: Buffer | undefined
   /** The peer's first bytes, until there are enough of them to tell AMQP from something else. */
   #opening: Buffer | undefined = Buffer.alloc(0)
   #stopped = false
@@ -49,6 +61,8 @@ export class FrameParser {
   stop(): void {
     this.#stopped = true
     this.#partial = undefined
+    this.#bodyLeft = 0
+    this.#lastByte = undefined
   }
 
   /** Takes the next bytes; calls the sink for every frame that they complete. */
@@ -58,7 +72,8 @@ export class FrameParser {
       return
     }
     let at = 0
-    if (this.#partial !== undefined) at = this.#complete(this.#partial, chunk)
+    if (this.#bodyLeft > 0) at = this.#takeBody(chunk, 0)
+    else if (this.#partial !== undefined) at = this.#complete(this.#partial, chunk)
     const { length } = chunk
     while (!this.#stopped && length - at >= FRAME_HEADER_SIZE) {
       const size = this.#checkHeader(chunk, at)
@@ -67,7 +82,7 @@ export class FrameParser {
       this.#emit(chunk, at, end)
       at = end + 1
     }
-    if (at < length && !this.#stopped) this.#keep(chunk, at)
+    if (at < length && !this.#stopped) this.#begun(chunk, at)
   }
 
   /** Fills the partial frame from the chunk; returns how much of the chunk that took. */
@@ -78,7 +93,12 @@ export class FrameParser {
       at = chunk.copy(frame, this.#filled, 0, FRAME_HEADER_SIZE - this.#filled)
       this.#filled += at
       if (this.#filled < FRAME_HEADER_SIZE) return at
-      const whole = Buffer.allocUnsafe(this.#checkHeader(frame, 0) + FRAME_OVERHEAD)
+      const size = this.#checkHeader(frame, 0)
+      if (this.#beginBody(frame, 0, size)) {
+        this.#partial = undefined
+        return this.#takeBody(chunk, at)
+      }
+      const whole = Buffer.allocUnsafe(size + FRAME_OVERHEAD)
       frame.copy(whole, 0, 0, FRAME_HEADER_SIZE)
       frame = whole
       this.#partial = frame
@@ -92,15 +112,58 @@ export class FrameParser {
     return at + taken
   }
 
-  /** Keeps the beginning of a frame until the rest comes. */
-  #keep(chunk: Buffer, at: number): void {
+  /** A frame has begun: its parts are handed out, or it is kept until the rest comes. */
+  #begun(chunk: Buffer, at: number): void {
     const available = chunk.length - at
-    const size =
-      available < FRAME_HEADER_SIZE ? FRAME_HEADER_SIZE : this.#checkHeader(chunk, at) + FRAME_OVERHEAD
-    const partial = Buffer.allocUnsafe(size)
+    let whole = FRAME_HEADER_SIZE
+    if (available >= FRAME_HEADER_SIZE) {
+      const size = this.#checkHeader(chunk, at)
+      if (this.#beginBody(chunk, at, size)) {
+        this.#takeBody(chunk, at + FRAME_HEADER_SIZE)
+        return
+      }
+      whole = size + FRAME_OVERHEAD
+    }
+    const partial = Buffer.allocUnsafe(whole)
     chunk.copy(partial, 0, at)
     this.#partial = partial
     this.#filled = available
+  }
+
+  /** Whether a frame with this header is handed out in parts; if so, they follow. */
+  #beginBody(buffer: Buffer, at: number, size: number): boolean {
+    if (size < IN_PARTS_FROM || buffer[at] !== FRAME_BODY) return false
+    this.#bodyLeft = size
+    this.#bodyChannel = channelAt(buffer, at)
+    return true
+  }
+
+  /** Hands out what a chunk holds of the body frame; returns where in the chunk that ends. */
+  #takeBody(chunk: Buffer, at: number): number {
+    const { length } = chunk
+    if (this.#lastByte !== undefined) {
+      if (length > 0) this.#endBody(chunk, 0, this.#lastByte, 0, 1)
+      return Math.min(1, length)
+    }
+    const end = Math.min(length, at + this.#bodyLeft)
+    if (end < length) {
+      this.#endBody(chunk, end, chunk, at, end)
+      return end + 1
+    }
+    const isAll = end - at === this.#bodyLeft
+    const until = isAll ? end - 1 : end
+    if (isAll) this.#lastByte = chunk.subarray(until)
+    this.#bodyLeft -= until - at
+    if (until > at) this.#sink.onFrame(FRAME_BODY, this.#bodyChannel, chunk, at, until)
+    return end
+  }
+
+  /** The byte at `at` has to be the frame's end; the last part is in `last`. */
+  #endBody(chunk: Buffer, at: number, last: Buffer, start: number, end: number): void {
+    checkEnd(chunk[at])
+    this.#bodyLeft = 0
+    this.#lastByte = undefined
+    this.#sink.onFrame(FRAME_BODY, this.#bodyChannel, last, start, end)
   }
 
   /** Returns the size of the payload. */
@@ -150,12 +213,17 @@ export class FrameParser {
   }
 
   #emit(buffer: Buffer, at: number, end: number): void {
-    if (buffer[end] !== FRAME_END) {
-      throw new FrameError(`a frame ended with ${buffer[end]} instead of ${FRAME_END}`)
-    }
-    const channel = ((buffer[at + 1] as number) << 8) | (buffer[at + 2] as number)
-    this.#sink.onFrame(buffer[at] as number, channel, buffer, at + FRAME_HEADER_SIZE, end)
+    checkEnd(buffer[end])
+    this.#sink.onFrame(buffer[at] as number, channelAt(buffer, at), buffer, at + FRAME_HEADER_SIZE, end)
   }
+}
+
+function channelAt(buffer: Buffer, at: number): number {
+  return ((buffer[at + 1] as number) << 8) | (buffer[at + 2] as number)
+}
+
+function checkEnd(octet: number | undefined): void {
+  if (octet !== FRAME_END) throw new FrameError(`a frame ended with ${octet} instead of ${FRAME_END}`)
 }
 
 function payloadLimit(frameMax: number): number {

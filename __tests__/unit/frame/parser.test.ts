@@ -130,6 +130,91 @@ describe('FrameParser', () => {
   })
 })
 
+describe('FrameParser, given body frames too large to be put together', () => {
+  const LARGE = 16_384
+  const body = (size: number, channel = 7): Frame => ({
+    type: 3,
+    channel,
+    payload: Buffer.from(Array.from({ length: size }, (_, at) => at % 251)).toString('hex'),
+  })
+
+  /** What came of each frame: parts that follow one another are one frame. */
+  function merged(frames: readonly Frame[]): Frame[] {
+    const whole: Frame[] = []
+    for (const frame of frames) {
+      const last = whole.at(-1)
+      if (frame.type === 3 && last?.type === 3 && last.channel === frame.channel) {
+        whole[whole.length - 1] = { ...last, payload: last.payload + frame.payload }
+      } else {
+        whole.push(frame)
+      }
+    }
+    return whole
+  }
+
+  test('hands out the same bytes wherever they are split', () => {
+    const large = [method, body(LARGE), method, body(3 * LARGE, 8), method, body(LARGE - 1), method]
+    const stream = Buffer.concat(large.map(frame => encode(frame)))
+    fc.assert(
+      fc.property(fc.array(fc.nat(stream.length), { maxLength: 30 }), places => {
+        expect(merged(parse(split(stream, places), 0))).toEqual(large)
+      }),
+    )
+  })
+
+  test('takes them also where single bytes come around their ends', () => {
+    const stream = Buffer.concat([method, body(LARGE), body(LARGE, 9), method].map(frame => encode(frame)))
+    const end = encode(method).length + LARGE + 8
+    const places = Array.from({ length: 24 }, (_, index) => end - 12 + index)
+    const frames = parse(split(stream, [...places, ...places]), 0)
+    expect(merged(frames)).toEqual([method, body(LARGE), body(LARGE, 9), method])
+  })
+
+  test('hands out no last byte before the end of the frame is there', () => {
+    const sink = new Collector()
+    const parser = new FrameParser(sink, 0)
+    const frame = encode(body(LARGE))
+    for (const chunk of split(Buffer.concat([encode(method), frame.subarray(0, -1)]), [5000, 9000])) {
+      parser.push(chunk)
+    }
+    const received = (): number =>
+      sink.frames.slice(1).reduce((sum, { payload }) => sum + payload.length / 2, 0)
+    expect(received()).toBe(LARGE - 1)
+    parser.push(Buffer.alloc(0))
+    expect(received()).toBe(LARGE - 1)
+    parser.push(frame.subarray(-1))
+    expect(received()).toBe(LARGE)
+  })
+
+  test.each([0, 1, 100])('refuses a frame without its end, split %d bytes before it', before => {
+    const sink = new Collector()
+    const parser = new FrameParser(sink, 0)
+    const stream = Buffer.concat([encode(method), encode(body(LARGE), 0)])
+    const place = stream.length - 1 - before
+    expect(() => {
+      for (const chunk of split(stream, [1000, place])) parser.push(chunk)
+    }).toThrow('a frame ended with 0 instead of 206')
+    const received = sink.frames.slice(1).reduce((sum, { payload }) => sum + payload.length / 2, 0)
+    expect(received).toBeLessThan(LARGE)
+  })
+
+  test('hands out nothing more once it is stopped in the middle', () => {
+    let seen = 0
+    const parser: FrameParser = new FrameParser(
+      {
+        onFrame: type => {
+          seen++
+          if (type === 3) parser.stop()
+        },
+      },
+      0,
+    )
+    const stream = Buffer.concat([method, body(LARGE), method].map(frame => encode(frame)))
+    for (const chunk of split(stream, [1000, 2000])) parser.push(chunk)
+    expect(seen).toBe(2)
+  })
+})
+
 function numbered(n: number): Frame {
   return { type: 3, channel: 1, payload: n.toString(16).padStart(20, '0') }
 }
@@ -196,7 +281,8 @@ describe('FrameParser, given frames that break the rules', () => {
     parser.frameMax = 0
     const large = encode(sized(300_000))
     for (const chunk of split(large, [100_000, 200_000])) parser.push(chunk)
-    expect(sink.frames[1]?.payload).toHaveLength(2 * (300_000 - 8))
+    const payloads = sink.frames.slice(1).map(({ payload }) => payload)
+    expect(payloads.join('')).toHaveLength(2 * (300_000 - 8))
   })
 
   test('hands out the frames before the broken one', () => {
