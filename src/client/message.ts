@@ -122,8 +122,8 @@ export class Message {
   }
 
   /**
-   * Acknowledges it: the broker may forget it (AMQP 0-9-1, `basic.ack`). The ack leaves with the other output of this
-   * tick of the event loop.
+   * Acknowledges it: the broker may forget it (AMQP 0-9-1, `basic.ack`). The ack leaves with the next
+   * output, at the end of this round of the event loop at the latest.
    *
    * @returns false where the channel that delivered it is gone, and the broker will deliver it again
    * @throws {@link AlreadySettledError} where it is settled already, or was received with `noAck`

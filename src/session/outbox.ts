@@ -38,6 +38,11 @@ export class Outbox {
   readonly #onTick = (): void => {
     if (this.#scheduled) this.flush()
   }
+  /** Frames are gathered until the end of this round of the event loop. */
+  #gathering = false
+  readonly #onRound = (): void => {
+    if (this.#gathering) this.flush()
+  }
   #congested = false
   #closed = false
 
@@ -102,7 +107,15 @@ export class Outbox {
     this.schedule()
   }
 
-  /** Asks for a word before the next write. */
+  /** Asks for a word before the next write, where that may wait for the end of this round of the event loop. */
+  gather(hook: FlushHook): void {
+    this.#hooks.push(hook)
+    if (this.#scheduled || this.#gathering || this.#closed) return
+    this.#gathering = true
+    setImmediate(this.#onRound)
+  }
+
+  /** Asks for a word before the next write, at the end of this tick. */
   beforeFlush(hook: FlushHook): void {
     this.#hooks.push(hook)
     this.schedule()
@@ -120,6 +133,7 @@ export class Outbox {
   /** Writes what there is, unless the transport has asked for a pause. */
   flush(): void {
     this.#scheduled = false
+    this.#gathering = false
     if (this.#closed) return
     // A hook may call for another round, for the next tick.
     const hooks = this.#hooks
@@ -140,6 +154,7 @@ export class Outbox {
   close(): void {
     this.#closed = true
     this.#scheduled = false
+    this.#gathering = false
     this.#hooks = []
     this.#pieces = []
   }

@@ -1,6 +1,6 @@
 /**
  * Owns what became of the deliveries of one life of one channel: which are outstanding, and the acks that leave at the
- * end of the tick. An unbroken run of acks leaves as one `multiple` ack, the rest exactly. Knows nothing of messages.
+ * end of this round of the event loop. An unbroken run of acks leaves as one `multiple` ack, the rest exactly. Knows nothing of messages.
  */
 import { AlreadySettledError } from '../errors.js'
 import type { FlushHook, Outbox } from './outbox.js'
@@ -123,7 +123,7 @@ export class SettlementLedger implements FlushHook {
   }
 
   #ack(tag: number, multiple: boolean): number {
-    if (this.#due.length === 0) this.#outbox.beforeFlush(this)
+    if (this.#due.length === 0) this.#outbox.gather(this)
     if (multiple) return this.#sweep(tag, DUE)
     this.#marks[tag & (this.#marks.length - 1)] = DUE
     this.#due.push(tag)
