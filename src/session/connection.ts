@@ -14,13 +14,11 @@ import {
   errorFromReply,
   InternalError,
   ResourceError,
-  TimeoutError,
   UnexpectedFrameError,
 } from '../errors.js'
 import { FRAME_HEARTBEAT, FRAME_METHOD, HEARTBEAT, PROTOCOL_HEADER } from '../frame/constants.js'
 import { FrameParser, type FrameSink } from '../frame/parser.js'
 import type { ServerInfo, Transport } from '../options.js'
-import { connectStream } from '../transport/stream.js'
 import { Deque } from '../util/deque.js'
 import { type Deferred, defer, ignore } from '../util/promise.js'
 import { Reader } from '../wire/reader.js'
@@ -30,6 +28,7 @@ import type { SessionConfig } from './config.js'
 import { Handshake, type HandshakeHome, type Tuning } from './handshake.js'
 import { Heartbeat, type HeartbeatHome } from './heartbeat.js'
 import type { Metrics } from './metrics.js'
+import { connectFailure, messageOf, openTransport } from './opening.js'
 import { Outbox } from './outbox.js'
 import { encodeRequest } from './request.js'
 
@@ -370,53 +369,6 @@ export class Connection implements FrameSink, ChannelHome, HandshakeHome, Heartb
     for (const channel of this.#channels) channel?.onConnectionEnd(reason)
     this.#channels.length = 0
   }
-}
-
-/** Opens a transport. One that is there only when nobody waits for it any more is dropped. */
-function openTransport(
-  { transport: open = connectStream, address }: SessionConfig,
-  giveUp: AbortSignal,
-): Promise<Transport> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(giveUp.reason)
-    giveUp.addEventListener('abort', onAbort, { once: true })
-    const attempt = async (): Promise<void> => {
-      try {
-        const transport = await open(address, giveUp)
-        if (giveUp.aborted) transport.destroy()
-        else resolve(transport)
-      } catch (error) {
-        reject(error)
-      } finally {
-        giveUp.removeEventListener('abort', onAbort)
-      }
-    }
-    void attempt()
-  })
-}
-
-/** What a failed attempt to connect is called. */
-function connectFailure(
-  error: unknown,
-  { hostLabel, connectTimeout }: SessionConfig,
-  deadline: AbortSignal,
-): AmqpError {
-  if (deadline.aborted) {
-    return new TimeoutError(
-      `connect: no connection to ${hostLabel} within ${connectTimeout} ms (connectTimeout)`,
-    )
-  }
-  if (error instanceof AmqpError && !(error instanceof ConnectionBrokenError)) return error
-  return new ConnectionBrokenError(`connect: no connection to ${hostLabel}: ${messageOf(error)}`, {
-    cause: error instanceof AmqpError ? error.cause : error,
-  })
-}
-
-/** What an error says. Node says nothing where each address of a host failed: then each has its say. */
-function messageOf(error: unknown): string {
-  const { message, errors } = (error ?? {}) as Partial<AggregateError>
-  if (message === '' && Array.isArray(errors)) return errors.map(messageOf).join(', ')
-  return message ?? String(error)
 }
 
 function describeFrame(type: number, buffer: Buffer, start: number, end: number): string {
