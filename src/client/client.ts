@@ -3,7 +3,7 @@
  * frames and sockets.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type AmqpError, ArgumentError, ConnectionClosedError } from '../errors.js'
+import { AmqpError, ArgumentError, ConnectionClosedError } from '../errors.js'
 import type {
   AckOptions,
   ClientMetrics,
@@ -27,7 +27,7 @@ import { encodeRequest } from '../session/request.js'
 import type { Session } from '../session/session.js'
 import type { Settlement, Settler } from '../session/settlement.js'
 import { consumeRequest, type SubscribedQueue } from '../session/subscription.js'
-import { checkOptions, type Outcome, timedOut } from '../session/ticket.js'
+import { checkOptions, lossOf, type Outcome, timedOut } from '../session/ticket.js'
 import { checkAbandonable, watchAbandonment } from '../util/abandon.js'
 import { ignore } from '../util/promise.js'
 import { planConsumer } from './consume-plan.js'
@@ -122,7 +122,12 @@ export class Client extends Topology implements AsyncDisposable {
   async updateSecret(newSecret: string, reason = 'refresh'): Promise<void> {
     if (typeof newSecret !== 'string') throw new ArgumentError('updateSecret: the secret must be a string')
     if (typeof reason !== 'string') throw new ArgumentError('updateSecret: the reason must be a string')
-    await this.link.updateSecret(newSecret, reason)
+    const context = { operation: 'updateSecret', ticket: this.counter.next() }
+    try {
+      await this.link.updateSecret(newSecret, reason)
+    } catch (error) {
+      throw error instanceof AmqpError && error.operation === undefined ? lossOf(error, context) : error
+    }
   }
 
   /**
