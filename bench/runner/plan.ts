@@ -79,7 +79,7 @@ const ANY = Number.MAX_SAFE_INTEGER
  * A quarter of what is measured with the real broker, where that is not 10,000: fewer where each waits for the last,
  * more where nothing but full buffers holds a client back.
  */
-const MESSAGES: Partial<Record<Workload, number>> = { request: 500, 'one-by-one': 500, publish: 30_000 }
+const MESSAGES: Partial<Record<Workload, number>> = { request: 2000, 'one-by-one': 2000, publish: 30_000 }
 
 /** Where each message waits for the last, half a second of CPU time (the default) is too few of them to have all compiled. */
 const WARM_UP: Partial<Record<Workload, number>> = { request: 2000, 'one-by-one': 2000 }
