@@ -67,11 +67,12 @@ class RpcClient {
 await using server = await connect(process.env.AMQP_URL ?? 'amqp://localhost')
 await using client = await connect(process.env.AMQP_URL ?? 'amqp://localhost')
 await server.queueDeclare(REQUESTS)
-const serving = serve(server)
+// Heard of at once: it ends when its queue is deleted, maybe before the deletion is confirmed.
+const serving = serve(server).catch(error => console.log(`the server ends: ${error.code}`))
 
 const rpc = await RpcClient.start(client)
 const sums = await Promise.all([rpc.call([1, 2, 3]), rpc.call([]), rpc.call([20, 22])])
 console.log(`the sums are ${sums.join(', ')}`)
 
 await server.queueDelete(REQUESTS)
-await serving.catch(error => console.log(`the server ends: ${error.code}`))
+await serving
