@@ -272,7 +272,10 @@ export interface Transport {
 /** Opens a transport to an address; rejects, or throws, where that fails. */
 export type TransportFactory = (address: Address, signal: AbortSignal) => Transport | Promise<Transport>
 
-/** Where to connect: a URL, several, or a function that is asked before each attempt, for example for a fresh token. */
+/**
+ * Where to connect: a URL, several, or a function that is asked before each attempt, and again when publishing gets its
+ * own connection, for example for a fresh token.
+ */
 export type UrlSource =
   | string
   | readonly string[]

@@ -10,7 +10,7 @@ import { beginFrame, endFrame } from '../frame/writer.js'
 import { Writer } from '../wire/writer.js'
 import { Metrics } from './metrics.js'
 
-/** Gets a last word before a tick's bytes leave: for frames that are worth gathering, such as acks. */
+/** Gets a last word before bytes leave: for frames that are worth gathering, such as acks. */
 export interface FlushHook {
   onFlush(): void
 }
