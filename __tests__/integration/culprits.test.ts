@@ -88,6 +88,20 @@ describe('among a thousand publishes in flight', () => {
     expect(await getTexts(client, queue)).toEqual(['works again'])
   }, 30_000)
 
+  test('to an exchange that the client itself has deleted, what is in flight before does not come twice', async () => {
+    const client = await open()
+    const queue = await newQueue(client)
+    const exchange = await newExchange(client)
+    await client.basicPublish(exchange, '', 'known to exist')
+    await client.exchangeDelete(exchange)
+    const before = client.basicPublish('', queue, 'before')
+    const error = await errorOf(client.basicPublish(exchange, '', 'lost'))
+    expect(error).toBeInstanceOf(NotFoundError)
+    await before
+    await client.basicPublish('', queue, 'behind')
+    expect(await getTexts(client, queue)).toEqual(['before', 'behind'])
+  })
+
   test('those with a userId that is not ours fail alone', async () => {
     const client = await open()
     const queue = await newQueue(client)

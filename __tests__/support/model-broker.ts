@@ -59,6 +59,8 @@ export class ModelBroker {
   readonly exchanges = new Map<string, ModelExchange>()
   readonly queues = new Map<string, ModelQueue>()
   readonly kept = new Map<number, Held>()
+  /** Who deleted what exists no more, or exists anew. */
+  readonly #deletedBy = new Map<string, Actor>()
   #bindings: Binding[] = []
   #counter = 0
 
@@ -72,9 +74,9 @@ export class ModelBroker {
     }
   }
 
-  exchangeDelete(name: string, ifUnused: boolean): void {
+  exchangeDelete(actor: Actor, name: string, ifUnused: boolean): void {
     if (ifUnused && this.#bindings.some(({ source }) => source === name)) throw new Refusal(PRECONDITION)
-    this.exchanges.delete(name)
+    if (this.exchanges.delete(name)) this.#deletedBy.set(name, actor)
     this.#unbindAll(
       binding => binding.source === name || (binding.to === 'exchange' && binding.destination === name),
     )
@@ -143,6 +145,13 @@ export class ModelBroker {
       else messages.push({ number, text, redelivered: false })
     }
     if (refused) throw new Refusal('NackedError')
+  }
+
+  /** Somebody else deleted an exchange that `actor` may have published to: it cannot know that this fails now. */
+  failsUnforeseen(actor: Actor, exchange: string): boolean {
+    const { internal = true } = this.exchanges.get(exchange) ?? {}
+    const by = this.#deletedBy.get(exchange)
+    return internal && by !== undefined && by !== actor
   }
 
   route(exchange: string, key: string): ModelQueue[] {

@@ -61,14 +61,22 @@ export function publishStep(by: Actor, messages: readonly Sent[]): Step {
       const outcomes = messages.map(({ route: { exchange, key }, mandatory }, at) =>
         predicted(operation, () => model.publish(exchange, key, texts[at] ?? '', mandatory)),
       )
+      // What is in flight before one that fails unforeseen may come twice: those are confirmed first.
+      const apart = messages.map(({ route: { exchange } }) => model.failsUnforeseen(by, exchange))
       return {
         expected: [{ value: outcomes }],
-        run: (world, options) => {
-          const promises = messages.map(({ route: to, mandatory }, at) => {
+        run: async (world, options) => {
+          const observed: Promise<Observed>[] = []
+          for (const [at, { route: to, mandatory }] of messages.entries()) {
             const [exchange, key] = [world.full(to.exchange), wireKey(world, to)]
-            return world.clients[by].basicPublish(exchange, key, texts[at] ?? '', { mandatory, ...options })
-          })
-          return Promise.all(promises.map(promise => observe(world, promise)))
+            if (apart[at]) await Promise.all(observed)
+            const promise = world.clients[by].basicPublish(exchange, key, texts[at] ?? '', {
+              mandatory,
+              ...options,
+            })
+            observed.push(observe(world, promise))
+          }
+          return Promise.all(observed)
         },
       }
     },

@@ -52,7 +52,7 @@ const exchangeDelete = fc.record({ actor, name: exchangeName, ifUnused: fc.boole
     'exchangeDelete',
     args,
     [name, 'bindings'],
-    model => model.exchangeDelete(name, ifUnused),
+    model => model.exchangeDelete(args.actor, name, ifUnused),
     (client, world, options) => client.exchangeDelete(world.full(name), { ifUnused, ...options }),
   )
 })

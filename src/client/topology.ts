@@ -96,7 +96,7 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
     const { ifUnused = false } = options ?? {}
     const request = { exchange, ifUnused, noWait: false }
     return this.#call('exchangeDelete', options, 'exchange.delete', request, () =>
-      this.record.exchangeDeleted(exchange),
+      this.link.exchangeDeleted(exchange),
     )
   }
 

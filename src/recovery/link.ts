@@ -146,6 +146,12 @@ export class Link {
     return this.#publisher.publish(message, confirm, options)
   }
 
+  /** An exchange was deleted for good. */
+  exchangeDeleted(exchange: string): void {
+    this.record.exchangeDeleted(exchange)
+    this.#publisher.exchangeDeleted(exchange)
+  }
+
   /**
    * Resolves when no publish and no operation is under way, whatever became of them. Rejects where the client came to its
    * end meanwhile: then it is that which became of them, and `drain` has failed.

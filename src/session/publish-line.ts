@@ -123,6 +123,11 @@ export abstract class PublishLine implements ChannelOwner, FlushHook {
     }
   }
 
+  /** An exchange was deleted: a publish to it may bring the channel down. */
+  exchangeDeleted(exchange: string): void {
+    this.risks.doubt(exchange)
+  }
+
   onFlow(active: boolean): void {
     this.#paused = !active
     if (active) this.release()

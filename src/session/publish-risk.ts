@@ -42,9 +42,9 @@ export class PublishRisks {
     this.#proven.add(risk)
   }
 
-  /** A publish to this exchange failed: what was known of it does not hold. */
+  /** A publish to this exchange failed, or it was deleted: what was known of it does not hold. */
   doubt(exchange: string): void {
-    this.#proven.delete(`exchange:${exchange}`)
+    for (const risk of this.#proven) if (risk.endsWith(`:${exchange}`)) this.#proven.delete(risk)
     this.#lastExchange = ''
   }
 

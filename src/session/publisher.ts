@@ -99,6 +99,12 @@ export class Publisher {
     this.#unconfirmed.release()
   }
 
+  /** This client deleted an exchange. */
+  exchangeDeleted(exchange: string): void {
+    this.#confirmed.exchangeDeleted(exchange)
+    this.#unconfirmed.exchangeDeleted(exchange)
+  }
+
   /** Resolves when no publish is under way, whatever became of them, and the broker has read them all. */
   async idle(): Promise<void> {
     await this.#budget.empty()

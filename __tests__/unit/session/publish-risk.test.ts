@@ -45,6 +45,21 @@ describe('a publish', () => {
     expect(risks.of(to('e'))).toBeDefined()
   })
 
+  test('to an exchange whose name ends like one that failed is none', () => {
+    const risks = new PublishRisks()
+    prove(risks, to('my-e'))
+    risks.doubt('e')
+    expect(risks.of(to('my-e'))).toBeUndefined()
+  })
+
+  test('with a user id to an exchange that failed is a risk again', () => {
+    const risks = new PublishRisks()
+    const message = to('e', { properties: { userId: 'me' } })
+    prove(risks, message)
+    risks.doubt('e')
+    expect(risks.of(message)).toBeDefined()
+  })
+
   test('with a user id is a risk for each user and exchange', () => {
     const risks = new PublishRisks()
     const of = (userId: string, exchange = '') => to(exchange, { properties: { userId } })
