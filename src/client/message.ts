@@ -11,9 +11,6 @@ import type { Content } from '../session/content.js'
 import type { Settlement, Settler } from '../session/settlement.js'
 import { Reader } from '../wire/reader.js'
 
-/** A body up to this size is copied out of the chunk that it came in, so that keeping it does not keep the chunk. */
-const COPIED_UP_TO = 4096
-
 const ACK: Settlement = { kind: 'ack', multiple: false }
 const ACK_MULTIPLE: Settlement = { kind: 'ack', multiple: true }
 
@@ -107,7 +104,7 @@ export class Message {
 
   /** Its body. The bytes are the user's to keep. */
   get body(): Buffer {
-    this.#body ??= this.#takeBody()
+    this.#body ??= this.#bodyBytes.subarray(this.#bodyAt, this.#bodyEnd)
     return this.#body
   }
 
@@ -175,16 +172,6 @@ export class Message {
       this.#envelope = { ...deliver, consumerTag: this.#settler.publicTag(deliver.consumerTag) }
     }
     return this.#envelope
-  }
-
-  #takeBody(): Buffer {
-    const size = this.#bodyEnd - this.#bodyAt
-    if (size > COPIED_UP_TO || size === this.#bodyBytes.length) {
-      return this.#bodyBytes.subarray(this.#bodyAt, this.#bodyEnd)
-    }
-    const copy = Buffer.allocUnsafe(size)
-    this.#bodyBytes.copy(copy, 0, this.#bodyAt, this.#bodyEnd)
-    return copy
   }
 }
 

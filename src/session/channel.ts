@@ -38,6 +38,7 @@ import { Deque } from '../util/deque.js'
 import { ignore } from '../util/promise.js'
 import { Reader } from '../wire/reader.js'
 import { Assembly, type Content } from './content.js'
+import type { Keeper } from './keeper.js'
 import type { Outbox } from './outbox.js'
 import type { Request } from './request.js'
 import { lossOf } from './ticket.js'
@@ -86,6 +87,8 @@ interface PendingRequest {
 export interface ChannelHome {
   readonly outbox: Outbox
   readonly maxMessageSize: number
+  /** Keeps small contents. */
+  readonly keeper: Keeper
   /** The channel's number is free again. */
   onChannelGone(channel: Channel): void
 }
@@ -104,7 +107,7 @@ export class Channel {
     this.number = number
     this.#home = home
     this.#owner = owner
-    this.#assembly = new Assembly(home.maxMessageSize)
+    this.#assembly = new Assembly(home.maxMessageSize, home.keeper)
   }
 
   /** Requests may be made. */

@@ -27,6 +27,7 @@ import { ChannelNumbers } from './channel-numbers.js'
 import type { SessionConfig } from './config.js'
 import { Handshake, type HandshakeHome, type Tuning } from './handshake.js'
 import { Heartbeat, type HeartbeatHome } from './heartbeat.js'
+import { Keeper } from './keeper.js'
 import type { Metrics } from './metrics.js'
 import { connectFailure, messageOf, openTransport } from './opening.js'
 import { Outbox } from './outbox.js'
@@ -56,6 +57,7 @@ const CLOSE_TIMEOUT = 3000
 export class Connection implements FrameSink, ChannelHome, HandshakeHome, HeartbeatHome {
   readonly outbox: Outbox
   readonly maxMessageSize: number
+  readonly keeper = new Keeper()
   readonly #transport: Transport
   readonly #events: ConnectionEvents
   readonly #parser: FrameParser
@@ -265,6 +267,7 @@ export class Connection implements FrameSink, ChannelHome, HandshakeHome, Heartb
         error instanceof AmqpError ? error : new InternalError('a bug in puka-amqp', { cause: error }),
       )
     }
+    this.keeper.release()
   }
 
   /** A transport of the user's own may throw: that is its end, and nobody else's. */

@@ -1,14 +1,18 @@
 /**
  * Owns the assembly of content: a method, its header and its body, counted by bytes received and never by predicted
- * frames. A body that comes whole is a view of the incoming chunk. Knows nothing of what is done with the content.
+ * frames. A small content is copied out of the incoming chunk, together with its neighbours; a larger body that comes
+ * whole is a view of the chunk. Knows nothing of what is done with the content.
  */
 import { ResourceError, UnexpectedFrameError } from '../errors.js'
+import { BLOCK, Keeper } from './keeper.js'
 
 /** The content header's class, weight and body size stand before the property flags. */
 const HEADER_FIXED = 12
 const CLASS_BASIC = 60
 /** What is set aside at first for a body that comes in pieces: a declared size alone costs no more. */
 const INITIAL_BODY = 4_194_304
+/** The ids of class and method, before the method's fields. */
+const METHOD_IDS = 4
 
 /** Where the parts of a content lie. Whoever keeps it copies the fields: the assembly is used again. */
 export interface Content {
@@ -42,9 +46,11 @@ export class Assembly implements Content {
   #stage: 'none' | 'header' | 'body' = 'none'
   #bodySize = 0
   readonly #maxBody: number
+  readonly #keeper: Keeper
 
-  constructor(maxBody: number) {
+  constructor(maxBody: number, keeper = new Keeper()) {
     this.#maxBody = maxBody
+    this.#keeper = keeper
   }
 
   /** A content is under way. */
@@ -80,8 +86,15 @@ export class Assembly implements Content {
     this.bodyBytes = NOTHING
     this.bodyAt = 0
     this.bodyEnd = 0
-    this.#stage = size === 0 ? 'none' : 'body'
-    return size === 0
+    if (size > 0) {
+      this.#stage = 'body'
+      return false
+    }
+    this.bodyBytes = buffer
+    this.bodyAt = end
+    this.bodyEnd = end
+    this.#complete()
+    return true
   }
 
   /** A body frame came. Returns true where the content is complete. */
@@ -96,14 +109,14 @@ export class Assembly implements Content {
       this.bodyBytes = buffer
       this.bodyAt = start
       this.bodyEnd = end
-      this.#stage = 'none'
+      this.#complete()
       return true
     }
     if (received > this.bodyBytes.length) this.#growBody(received)
     buffer.copy(this.bodyBytes, this.bodyEnd, start, end)
     this.bodyEnd = received
     if (received < size) return false
-    this.#stage = 'none'
+    this.#complete()
     return true
   }
 
@@ -112,6 +125,43 @@ export class Assembly implements Content {
     this.methodBytes = NOTHING
     this.headerBytes = NOTHING
     this.bodyBytes = NOTHING
+  }
+
+  /** All has come: what is small moves to where it may be kept. */
+  #complete(): void {
+    this.#stage = 'none'
+    const { methodBytes, headerBytes, bodyBytes } = this
+    const start = this.methodAt - METHOD_IDS
+    if (methodBytes !== bodyBytes || headerBytes !== bodyBytes) {
+      this.#keepApart()
+    } else if (this.bodyEnd - start <= BLOCK) {
+      const shift = this.#keeper.keep(bodyBytes, start, this.bodyEnd)
+      const { block } = this.#keeper
+      this.methodBytes = block
+      this.methodAt -= shift
+      this.methodEnd -= shift
+      this.headerBytes = block
+      this.headerAt -= shift
+      this.headerEnd -= shift
+      this.bodyBytes = block
+      this.bodyAt -= shift
+      this.bodyEnd -= shift
+    }
+  }
+
+  /** The parts came in different chunks. */
+  #keepApart(): void {
+    const start = this.methodAt - METHOD_IDS
+    this.methodBytes = copyOf(this.methodBytes, start, this.methodEnd)
+    this.methodAt -= start
+    this.methodEnd -= start
+    this.headerBytes = copyOf(this.headerBytes, this.headerAt, this.headerEnd)
+    this.headerEnd -= this.headerAt
+    this.headerAt = 0
+    if (this.bodyEnd - this.bodyAt > BLOCK) return
+    this.bodyBytes = copyOf(this.bodyBytes, this.bodyAt, this.bodyEnd)
+    this.bodyEnd -= this.bodyAt
+    this.bodyAt = 0
   }
 
   #growBody(received: number): void {
@@ -123,4 +173,10 @@ export class Assembly implements Content {
     this.bodyBytes.copy(grown, 0, 0, this.bodyEnd)
     this.bodyBytes = grown
   }
+}
+
+function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start)
+  bytes.copy(copy, 0, start, end)
+  return copy
 }

@@ -5,6 +5,8 @@ import { ResourceError, UnexpectedFrameError } from '../../../src/errors.js'
 import { Assembly } from '../../../src/session/content.js'
 
 const METHOD = 60 * 65_536 + 60
+/** Its ids, and what stands for its fields. */
+const METHOD_FRAME = Buffer.from('idid.fields')
 
 function header(size: bigint, classId = 60): Buffer {
   const bytes = Buffer.alloc(14)
@@ -16,7 +18,7 @@ function header(size: bigint, classId = 60): Buffer {
 /** An assembly that waits for a body of `size` bytes. */
 function begun(size: bigint, max = 1_000_000): Assembly {
   const assembly = new Assembly(max)
-  assembly.begin(METHOD, Buffer.alloc(4), 0, 4)
+  assembly.begin(METHOD, METHOD_FRAME, 4, METHOD_FRAME.length)
   whole(assembly, header(size))
   return assembly
 }
@@ -37,7 +39,7 @@ describe('an assembly', () => {
   test('is complete with its header where the body is empty', () => {
     const assembly = new Assembly(100)
     expect(assembly.busy).toBe(false)
-    assembly.begin(METHOD, Buffer.alloc(4), 0, 4)
+    assembly.begin(METHOD, METHOD_FRAME, 4, METHOD_FRAME.length)
     expect(assembly.busy).toBe(true)
     expect(assembly.method).toBe(METHOD)
     expect(whole(assembly, header(0n))).toBe(true)
@@ -45,12 +47,33 @@ describe('an assembly', () => {
     expect(bodyOf(assembly)).toHaveLength(0)
   })
 
-  test('takes a body that comes whole as a view of its chunk', () => {
-    const assembly = begun(3n)
-    const chunk = Buffer.from('..abc..')
-    expect(assembly.body(chunk, 2, 5)).toBe(true)
+  test('takes a large body that comes whole as a view of its chunk', () => {
+    const assembly = begun(5000n)
+    const chunk = Buffer.concat([Buffer.from('..'), Buffer.alloc(5000, 'x'), Buffer.from('..')])
+    expect(assembly.body(chunk, 2, 5002)).toBe(true)
     expect(assembly.bodyBytes).toBe(chunk)
-    expect(bodyOf(assembly).toString()).toBe('abc')
+    expect(bodyOf(assembly).equals(Buffer.alloc(5000, 'x'))).toBe(true)
+  })
+
+  test('keeps nothing of a chunk where what it takes from it is small', () => {
+    const bytes = Buffer.concat([METHOD_FRAME, header(3n), Buffer.from('abc')])
+    const chunk = Buffer.concat([bytes, Buffer.alloc(60_000)])
+    const [headerAt, bodyAt] = [METHOD_FRAME.length, METHOD_FRAME.length + 14]
+    const together = new Assembly(100)
+    together.begin(METHOD, chunk, 4, headerAt)
+    together.header(chunk, headerAt, bodyAt)
+    expect(together.body(chunk, bodyAt, bodyAt + 3)).toBe(true)
+    const apart = begun(3n)
+    expect(apart.body(chunk, bodyAt, bodyAt + 3)).toBe(true)
+    chunk.fill('!')
+    for (const assembly of [together, apart]) {
+      const { methodBytes, methodAt, methodEnd, headerBytes, headerAt, headerEnd } = assembly
+      expect(methodBytes.toString('utf8', methodAt - 4, methodEnd)).toBe('idid.fields')
+      expect(headerBytes.subarray(headerAt, headerEnd)).toEqual(Buffer.alloc(2))
+      expect(bodyOf(assembly).toString()).toBe('abc')
+      for (const kept of [methodBytes, headerBytes, assembly.bodyBytes])
+        expect(kept.length).toBeLessThan(5000)
+    }
   })
 
   test('copies a body that comes in pieces: later changes to the chunks do not reach it', () => {
@@ -98,7 +121,7 @@ describe('an assembly', () => {
     body(assembly, Buffer.from('def'))
     const kept = bodyOf(assembly)
     assembly.release()
-    assembly.begin(METHOD, Buffer.alloc(4), 0, 4)
+    assembly.begin(METHOD, METHOD_FRAME, 4, METHOD_FRAME.length)
     whole(assembly, header(4n))
     body(assembly, Buffer.from('12'))
     body(assembly, Buffer.from('34'))
@@ -159,7 +182,7 @@ describe('an assembly', () => {
     ['that is too short', header(1n).subarray(0, 13)],
   ])('refuses a header %s', (_, bytes) => {
     const assembly = new Assembly(100)
-    assembly.begin(METHOD, Buffer.alloc(4), 0, 4)
+    assembly.begin(METHOD, METHOD_FRAME, 4, METHOD_FRAME.length)
     expect(() => whole(assembly, bytes)).toThrow(UnexpectedFrameError)
   })
 })
