@@ -246,6 +246,12 @@ export interface Address {
 export interface TransportEvents {
   /** Bytes came in. The transport must not change them afterwards. */
   onData(chunk: Buffer): void
+  /**
+   * Where the next bytes would best be put, if there is such a place: it spares a large body from being copied. A
+   * transport need not ask; one that does asks before each read, and passes to `onData` what it has put there, from the
+   * beginning on.
+   */
+  room?(): Buffer | undefined
   /** The transport takes more, after a `write` that returned false. */
   onDrain(): void
   /** It is over: with an error where it broke, without one where the peer ended it. Called once. */

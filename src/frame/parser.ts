@@ -29,6 +29,11 @@ const IN_PARTS_FROM = 16_384
  */
 export interface FrameSink {
   onFrame(type: number, channel: number, buffer: Buffer, start: number, end: number): void
+  /**
+   * Where the rest of a large body frame, of so many bytes, is best put: it is passed to `onFrame` from there. There may be
+   * more room than that; what comes to lie in it behind the rest is of no account when `onFrame` is called next.
+   */
+  roomFor?(channel: number, bytes: number): Buffer | undefined
 }
 
 export class FrameParser {
@@ -63,6 +68,12 @@ export class FrameParser {
     this.#partial = undefined
     this.#bodyLeft = 0
     this.#lastByte = undefined
+  }
+
+  /** Where the next bytes are best put, so that they need not be copied; undefined where that is all the same. */
+  room(): Buffer | undefined {
+    if (this.#bodyLeft === 0 || this.#lastByte !== undefined) return undefined
+    return this.#sink.roomFor?.(this.#bodyChannel, this.#bodyLeft)
   }
 
   /** Takes the next bytes; calls the sink for every frame that they complete. */

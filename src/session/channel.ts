@@ -162,6 +162,11 @@ export class Channel {
     }
   }
 
+  /** Where the next bytes of a body are best put. */
+  roomFor(bytes: number): Buffer | undefined {
+    return this.#state === 'open' ? this.#assembly.roomFor(bytes) : undefined
+  }
+
   /** The requests under way that use a method: whom an error of the whole connection may be about. */
   requestsOf(methodId: number): ErrorContext[] {
     return this.#pending

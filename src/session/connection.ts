@@ -228,12 +228,17 @@ export class Connection implements FrameSink, ChannelHome, HandshakeHome, Heartb
     }
   }
 
+  roomFor(number: number, bytes: number): Buffer | undefined {
+    return this.#channels[number]?.roomFor(bytes)
+  }
+
   async #shakeHands(giveUp: AbortSignal): Promise<void> {
     const onAbort = (): void => this.#end(new ConnectionBrokenError('given up'), [])
     giveUp.addEventListener('abort', onAbort)
     try {
       this.#transport.start({
         onData: chunk => this.#onData(chunk),
+        room: () => this.#parser.room(),
         onDrain: () => this.#onDrain(),
         onClose: error => this.#onTransportClosed(error),
       })

@@ -4,6 +4,7 @@
  * whole is a view of the chunk. Knows nothing of what is done with the content.
  */
 import { ResourceError, UnexpectedFrameError } from '../errors.js'
+import { FRAME_OVERHEAD } from '../frame/constants.js'
 import { BLOCK, Keeper } from './keeper.js'
 
 /** The content header's class, weight and body size stand before the property flags. */
@@ -11,6 +12,8 @@ const HEADER_FIXED = 12
 const CLASS_BASIC = 60
 /** What is set aside at first for a body that comes in pieces: a declared size alone costs no more. */
 const INITIAL_BODY = 4_194_304
+/** The end of a body frame and the header of the next one: read along with a body, they are overwritten by the next part. */
+const BETWEEN_FRAMES = FRAME_OVERHEAD
 /** The ids of class and method, before the method's fields. */
 const METHOD_IDS = 4
 
@@ -113,11 +116,19 @@ export class Assembly implements Content {
       return true
     }
     if (received > this.bodyBytes.length) this.#growBody(received)
-    buffer.copy(this.bodyBytes, this.bodyEnd, start, end)
+    if (!this.#isInPlace(buffer, start)) buffer.copy(this.bodyBytes, this.bodyEnd, start, end)
     this.bodyEnd = received
     if (received < size) return false
     this.#complete()
     return true
+  }
+
+  /** Where the next bytes of the body are best put; some more may follow them there, up to the next part of the body. */
+  roomFor(bytes: number): Buffer | undefined {
+    const { bodyEnd } = this
+    if (this.#stage !== 'body' || bodyEnd === 0) return undefined
+    if (bodyEnd === this.bodyBytes.length) this.#growBody(bodyEnd + 1)
+    return this.bodyBytes.subarray(bodyEnd, bodyEnd + bytes + BETWEEN_FRAMES)
   }
 
   /** Lets go of the content, so that it is not kept longer than its receiver keeps it. */
@@ -125,6 +136,13 @@ export class Assembly implements Content {
     this.methodBytes = NOTHING
     this.headerBytes = NOTHING
     this.bodyBytes = NOTHING
+  }
+
+  #isInPlace(buffer: Buffer, start: number): boolean {
+    const { bodyBytes } = this
+    return (
+      buffer.buffer === bodyBytes.buffer && buffer.byteOffset + start === bodyBytes.byteOffset + this.bodyEnd
+    )
   }
 
   /** All has come: what is small moves to where it may be kept. */

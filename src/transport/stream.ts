@@ -5,6 +5,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Address, Transport, TransportEvents } from '../options.js'
+import { Inflow } from './inflow.js'
 
 /** With so many bytes written but not yet taken by the operating system, `write` asks for a pause. */
 const PAUSE_AT = 1_048_576
@@ -13,7 +14,8 @@ const PAUSE_AT = 1_048_576
 export function connectStream(address: Address, signal: AbortSignal): Promise<Transport> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
-    const socket = open(address)
+    const inflow = new Inflow()
+    const socket = open(address, inflow)
     const settle = (outcome: () => void): void => {
       socket.off('error', fail)
       signal.removeEventListener('abort', abort)
@@ -31,15 +33,15 @@ export function connectStream(address: Address, signal: AbortSignal): Promise<Tr
     socket.once('error', fail)
     signal.addEventListener('abort', abort)
     socket.once(address.tls === undefined ? 'connect' : 'secureConnect', () => {
-      settle(() => resolve(new StreamTransport(socket)))
+      settle(() => resolve(new StreamTransport(socket, inflow)))
     })
   })
 }
 
-function open(address: Address): Socket {
+function open(address: Address, { onread }: Inflow): Socket {
   const target =
     address.path === undefined ? { host: address.host, port: address.port } : { path: address.path }
-  if (address.tls === undefined) return connectTcp({ ...target, noDelay: true })
+  if (address.tls === undefined) return connectTcp({ ...target, noDelay: true, onread })
   // SNI names hosts, never addresses (RFC 6066, section 3).
   const servername = isIP(address.host) === 0 ? { servername: address.host } : {}
   const socket = connectTls({ ...servername, ...address.tls, ...target })
@@ -50,10 +52,12 @@ function open(address: Address): Socket {
 /** A connected socket as a transport. */
 export class StreamTransport implements Transport {
   readonly #socket: Socket
+  readonly #inflow: Inflow
   #failure: Error | undefined
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, inflow: Inflow) {
     this.#socket = socket
+    this.#inflow = inflow
     // It may fail before anybody has started to listen.
     socket.on('error', error => {
       this.#failure = error
@@ -66,6 +70,8 @@ export class StreamTransport implements Transport {
       queueMicrotask(() => events.onClose(this.#failure))
       return
     }
+    this.#inflow.start(events)
+    // TLS comes as a stream.
     socket.on('data', chunk => events.onData(chunk))
     socket.on('drain', () => events.onDrain())
     socket.on('close', () => events.onClose(this.#failure))
