@@ -69,11 +69,12 @@ describe('what is published', () => {
     )
   })
 
-  test('has every module with its types', () => {
-    const modules = packed.filter(path => path.endsWith('.js'))
-    expect(modules).toContain('dist/index.js')
-    expect(modules).toContain('dist/client/client.js')
-    for (const path of modules) expect(packed).toContain(path.replace(/\.js$/, '.d.ts'))
+  test('is one module, which loads fast, with its map, and the types of all that it is made of', () => {
+    expect(packed.filter(path => /\.js(\.map)?$/.test(path)).sort()).toEqual([
+      'dist/index.js',
+      'dist/index.js.map',
+    ])
+    expect(packed).toEqual(expect.arrayContaining(['dist/index.d.ts', 'dist/client/client.d.ts']))
   })
 })
 

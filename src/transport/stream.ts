@@ -2,8 +2,7 @@
  * Owns the transport over Node's streams: TCP, TLS and unix sockets. Everything that has been written counts against
  * one limit, at which it asks for a pause. Knows nothing of what the bytes mean.
  */
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import type { Address, Transport, TransportEvents } from '../options.js'
 import { Inflow } from './inflow.js'
 
@@ -11,11 +10,13 @@ import { Inflow } from './inflow.js'
 const PAUSE_AT = 1_048_576
 
 /** Connects to an address; rejects with Node's own error, or the signal's reason. */
-export function connectStream(address: Address, signal: AbortSignal): Promise<Transport> {
+export async function connectStream(address: Address, signal: AbortSignal): Promise<Transport> {
+  // Loading it takes longer than connecting: only whoever speaks TLS has to wait for that.
+  const tls = address.tls === undefined ? undefined : await import('node:tls')
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
     const inflow = new Inflow()
-    const socket = open(address, inflow)
+    const socket = tls === undefined ? openTcp(address, inflow) : openTls(address, tls)
     const settle = (outcome: () => void): void => {
       socket.off('error', fail)
       signal.removeEventListener('abort', abort)
@@ -32,21 +33,26 @@ export function connectStream(address: Address, signal: AbortSignal): Promise<Tr
     }
     socket.once('error', fail)
     signal.addEventListener('abort', abort)
-    socket.once(address.tls === undefined ? 'connect' : 'secureConnect', () => {
+    socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
       settle(() => resolve(new StreamTransport(socket, inflow)))
     })
   })
 }
 
-function open(address: Address, { onread }: Inflow): Socket {
-  const target =
-    address.path === undefined ? { host: address.host, port: address.port } : { path: address.path }
-  if (address.tls === undefined) return connectTcp({ ...target, noDelay: true, onread })
+function openTcp(address: Address, { onread }: Inflow): Socket {
+  return connectTcp({ ...targetOf(address), noDelay: true, onread })
+}
+
+function openTls(address: Address, tls: typeof import('node:tls')): Socket {
   // SNI names hosts, never addresses (RFC 6066, section 3).
   const servername = isIP(address.host) === 0 ? { servername: address.host } : {}
-  const socket = connectTls({ ...servername, ...address.tls, ...target })
+  const socket = tls.connect({ ...servername, ...address.tls, ...targetOf(address) })
   socket.setNoDelay(true)
   return socket
+}
+
+function targetOf({ path, host, port }: Address): NetConnectOpts {
+  return path === undefined ? { host, port } : { path }
 }
 
 /** A connected socket as a transport. */
