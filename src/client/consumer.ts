@@ -37,6 +37,7 @@ interface Ending {
 
 const NORMAL: Ending = { error: undefined }
 const ACK: Settlement = { kind: 'ack', multiple: false }
+const ACK_LATER: Settlement = { kind: 'ack', multiple: false, lazy: true }
 const GIVE_BACK: Settlement = { kind: 'nack', multiple: false, requeue: true }
 
 /**
@@ -280,7 +281,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     const message = this.#buffer.shift()
     if (message === undefined) return undefined
     // Without acks of the user, the broker's window follows what is handed out: a slow reader makes it wait.
-    if (this.#noAck) this.#lives.settle(message.deliveryTag, ACK)
+    if (this.#noAck) this.#lives.settle(message.deliveryTag, this.#window.take() ? ACK : ACK_LATER)
     else if (this.#window.grow(handedOut)) this.#changeWire()
     return message
   }

@@ -13,7 +13,10 @@ export class DeliveryWindow {
   #limit: number
   /** The broker's prefetch count per queue; never 0, which would be no limit, and streams refuse it. */
   #wire: number
-  /** How many messages were handed out since the broker was asked for a window; counted only without a limit. */
+  /**
+   * How many messages were handed out since the broker was asked for a window, without a limit; without acks of the user,
+   * since the broker had to hear of it last.
+   */
   #taken = 0
   readonly #noAck: boolean
   /** The user has named a count. */
@@ -60,6 +63,17 @@ export class DeliveryWindow {
   /** Whether one more may be handed out, with so many out already. */
   allows(handedOut: number): boolean {
     return this.#noAck || this.#limit === 0 || handedOut < this.#limit
+  }
+
+  /**
+   * One more is handed out that needs no ack of the user. Returns whether the broker has to hear of it soon: half of its
+   * window is used up.
+   */
+  take(): boolean {
+    this.#taken++
+    if (2 * this.#taken < this.#wire) return false
+    this.#taken = 0
+    return true
   }
 
   /**

@@ -125,10 +125,9 @@ export class Assembly implements Content {
 
   /** Where the next bytes of the body are best put; some more may follow them there, up to the next part of the body. */
   roomFor(bytes: number): Buffer | undefined {
-    const { bodyEnd } = this
-    if (this.#stage !== 'body' || bodyEnd === 0) return undefined
-    if (bodyEnd === this.bodyBytes.length) this.#growBody(bodyEnd + 1)
-    return this.bodyBytes.subarray(bodyEnd, bodyEnd + bytes + BETWEEN_FRAMES)
+    const { bodyBytes, bodyEnd } = this
+    if (this.#stage !== 'body' || bodyEnd === 0 || bodyEnd === bodyBytes.length) return undefined
+    return bodyBytes.subarray(bodyEnd, bodyEnd + bytes + BETWEEN_FRAMES)
   }
 
   /** Lets go of the content, so that it is not kept longer than its receiver keeps it. */

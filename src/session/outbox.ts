@@ -17,6 +17,8 @@ export interface FlushHook {
 
 /** With so many bytes gathered within one tick, a write does not wait for its end. */
 const WRITE_AT = 262_144
+/** So long what nobody waits for may be gathered, in milliseconds. */
+const LONGEST_GATHERING = 20
 
 export class Outbox {
   /** The slab; whoever encodes into it commits, then calls {@link schedule}. */
@@ -42,6 +44,11 @@ export class Outbox {
   #gathering = false
   readonly #onRound = (): void => {
     if (this.#gathering) this.flush()
+  }
+  #timer: NodeJS.Timeout | undefined
+  readonly #onTime = (): void => {
+    this.#timer = undefined
+    if (this.#hooks.length > 0) this.flush()
   }
   #congested = false
   #closed = false
@@ -115,6 +122,13 @@ export class Outbox {
     setImmediate(this.#onRound)
   }
 
+  /** Asks for a word before the next write, where that may wait for some milliseconds. */
+  gatherLonger(hook: FlushHook): void {
+    this.#hooks.push(hook)
+    if (this.#closed) return
+    this.#timer ??= setTimeout(this.#onTime, LONGEST_GATHERING)
+  }
+
   /** Asks for a word before the next write, at the end of this tick. */
   beforeFlush(hook: FlushHook): void {
     this.#hooks.push(hook)
@@ -153,6 +167,7 @@ export class Outbox {
   /** Nothing leaves any more. */
   close(): void {
     this.#closed = true
+    clearTimeout(this.#timer)
     this.#scheduled = false
     this.#gathering = false
     this.#hooks = []

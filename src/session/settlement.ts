@@ -7,7 +7,12 @@ import type { FlushHook, Outbox } from './outbox.js'
 
 /** How a message is settled. */
 export type Settlement =
-  | { readonly kind: 'ack'; readonly multiple: boolean }
+  | {
+      readonly kind: 'ack'
+      readonly multiple: boolean
+      /** Nobody waits for it: it may leave some milliseconds later, with others. */
+      readonly lazy?: boolean
+    }
   | { readonly kind: 'nack'; readonly multiple: boolean; readonly requeue: boolean }
   | { readonly kind: 'reject'; readonly requeue: boolean }
 
@@ -37,6 +42,8 @@ export class SettlementLedger implements FlushHook {
   #outstanding = 0
   #marks = new Uint8Array(64)
   #due: number[] = []
+  /** What is due leaves at the end of this round. */
+  #gathered = false
 
   constructor(channel: number, outbox: Outbox) {
     this.#channel = channel
@@ -73,6 +80,7 @@ export class SettlementLedger implements FlushHook {
 
   /** Sends the acks that are due. */
   onFlush(): void {
+    this.#gathered = false
     const due = this.#due
     if (due.length === 0) return
     this.#due = []
@@ -100,7 +108,7 @@ export class SettlementLedger implements FlushHook {
 
   #settle(tag: number, settlement: Settlement): number {
     this.#check(tag)
-    if (settlement.kind === 'ack') return this.#ack(tag, settlement.multiple)
+    if (settlement.kind === 'ack') return this.#ack(tag, settlement)
     const { requeue } = settlement
     if (settlement.kind === 'nack' && settlement.multiple) {
       // What was acked so far must not be swept up.
@@ -122,8 +130,13 @@ export class SettlementLedger implements FlushHook {
     throw new AlreadySettledError(`the message with delivery tag ${tag} is settled already`)
   }
 
-  #ack(tag: number, multiple: boolean): number {
-    if (this.#due.length === 0) this.#outbox.gather(this)
+  #ack(tag: number, { multiple, lazy = false }: Settlement & { kind: 'ack' }): number {
+    if (lazy) {
+      if (this.#due.length === 0) this.#outbox.gatherLonger(this)
+    } else if (!this.#gathered) {
+      this.#gathered = true
+      this.#outbox.gather(this)
+    }
     if (multiple) return this.#sweep(tag, DUE)
     this.#marks[tag & (this.#marks.length - 1)] = DUE
     this.#due.push(tag)

@@ -39,6 +39,16 @@ describe('a window with a limit', () => {
     expect(window.allows(100)).toBe(true)
   })
 
+  test('with noAck has the broker hear of every half of it', () => {
+    const takes = (limit: number) => {
+      const window = new DeliveryWindow(limit, true)
+      return Array.from({ length: 8 }, () => window.take())
+    }
+    expect(takes(8)).toEqual([false, false, false, true, false, false, false, true])
+    expect(takes(3)).toEqual([false, true, false, true, false, true, false, true])
+    expect(takes(1)).toEqual(Array(8).fill(true))
+  })
+
   test.each([-1, 65_536, 1.5, Number.NaN, '1', null])('refuses %p', limit => {
     expect(() => new DeliveryWindow(1, false).set(limit as number)).toThrow(ArgumentError)
   })

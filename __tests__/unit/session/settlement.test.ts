@@ -53,6 +53,56 @@ test('a delivery whose channel is gone is settled in vain, unless it was settled
   expect(outbox.metrics.staleSettlements).toBe(1)
 })
 
+describe('acks that nobody waits for', () => {
+  const ACK_LATER: Settlement = { kind: 'ack', multiple: false, lazy: true }
+
+  test('leave by themselves after a while, as one', async () => {
+    const parts: Buffer[] = []
+    const left = new Promise<void>(resolve => {
+      const outbox = new Outbox(0, pieces => {
+        parts.push(...pieces.map(piece => Buffer.from(piece)))
+        resolve()
+        return true
+      })
+      const ledger = new SettlementLedger(1, outbox)
+      for (const tag of [1, 2, 3]) ledger.delivered(tag)
+      for (const tag of [1, 2, 3]) ledger.settle(tag, ACK_LATER)
+    })
+    // A round of the event loop brings nothing yet.
+    await new Promise(resolve => setImmediate(resolve))
+    expect(parts).toEqual([])
+    await left
+    expect(Buffer.concat(parts).readBigUInt64BE(11)).toBe(3n)
+  })
+
+  test('leave with whatever leaves before', () => {
+    const { ledger, acks } = ledgerWith(5)
+    for (const tag of [1, 2, 4]) ledger.settle(tag, ACK_LATER)
+    expect(acks()).toEqual([
+      [2, true],
+      [4, false],
+    ])
+  })
+
+  test('leave at the end of the round where one comes that is waited for', async () => {
+    const { ledger, sent } = ledgerWith(3)
+    ledger.settle(1, ACK_LATER)
+    ledger.settle(2, ACK)
+    await new Promise(resolve => setImmediate(resolve))
+    expect(sent.map(({ args }) => args)).toEqual([{ deliveryTag: 2, multiple: true }])
+  })
+
+  test('leave no timer behind when the connection ends', () => {
+    const { ledger, outbox, sent } = ledgerWith(1)
+    ledger.settle(1, ACK_LATER)
+    const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+    const before = timers()
+    outbox.close()
+    expect(timers()).toBe(before - 1)
+    expect(sent).toEqual([])
+  })
+})
+
 describe('the acks of one tick', () => {
   test('leave as one where they form an unbroken run, in whatever order they came', () => {
     const { ledger, acks } = ledgerWith(10)
