@@ -132,7 +132,8 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    *
    * AMQP has no way to change the count of a consumer: each queue gets a new consumer on the same channel. The old one is
    * cancelled after that, or, where it is `exclusive` or this client declared the queue as a lasting one, before: an
-   * auto-delete queue does not outlive the change of its `exclusive` consumer.
+   * auto-delete queue does not outlive the change of its `exclusive` consumer. What a quorum queue had under way to the old
+   * one at that moment, it takes back: it comes to the new one a little later, out of order, and marked as redelivered.
    *
    * @throws {@link ArgumentError} where it is not a whole number from 0 to 65535
    */
