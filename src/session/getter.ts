@@ -147,6 +147,7 @@ class GetLane implements ChannelOwner, Settler {
   }
 
   onClosed(): void {
+    this.#ledger.onChannelGone()
     this.#getter.onGone(this)
   }
 

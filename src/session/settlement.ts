@@ -1,6 +1,6 @@
 /**
- * Owns what became of the deliveries of one life of one channel: which are outstanding, and the acks that leave at the
- * end of this round of the event loop. An unbroken run of acks leaves as one `multiple` ack, the rest exactly. Knows nothing of messages.
+ * Owns what became of the deliveries of one life of one channel: which are outstanding, and the acks that are gathered
+ * for the end of this round of the event loop, or longer. An unbroken run of acks leaves as one `multiple` ack, the rest exactly. Knows nothing of messages.
  */
 import { AlreadySettledError } from '../errors.js'
 import type { FlushHook, Outbox } from './outbox.js'
@@ -76,6 +76,11 @@ export class SettlementLedger implements FlushHook {
     this.#check(tag)
     this.#outbox.metrics.staleSettlements++
     return false
+  }
+
+  /** The channel is gone: acks that are due must not reach whoever gets its number next. */
+  onChannelGone(): void {
+    this.#due = []
   }
 
   /** Sends the acks that are due. */

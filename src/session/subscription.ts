@@ -152,6 +152,7 @@ export class Subscription implements ChannelOwner, Settler {
   onClosed(error: AmqpError, lost: boolean): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
+    this.#ledger.onChannelGone()
     if (lost) this.#sink.onEnd(lossOf(error, this.#plan.context), 'lost')
     else if (this.#failure !== undefined) this.#sink.onEnd(this.#failure, 'refused')
     else this.#sink.onEnd(withContext(error, this.#plan.context), 'closed')

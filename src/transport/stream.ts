@@ -72,11 +72,11 @@ export class StreamTransport implements Transport {
 
   start(events: TransportEvents): void {
     const socket = this.#socket
+    this.#inflow.start(events)
     if (socket.closed) {
       queueMicrotask(() => events.onClose(this.#failure))
       return
     }
-    this.#inflow.start(events)
     // TLS comes as a stream.
     socket.on('data', chunk => events.onData(chunk))
     socket.on('drain', () => events.onDrain())

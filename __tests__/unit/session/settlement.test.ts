@@ -92,6 +92,14 @@ describe('acks that nobody waits for', () => {
     expect(sent.map(({ args }) => args)).toEqual([{ deliveryTag: 2, multiple: true }])
   })
 
+  test('do not leave any more when their channel is gone', () => {
+    const { ledger, acks } = ledgerWith(3)
+    ledger.settle(1, ACK_LATER)
+    ledger.settle(2, ACK)
+    ledger.onChannelGone()
+    expect(acks()).toEqual([])
+  })
+
   test('leave no timer behind when the connection ends', () => {
     const { ledger, outbox, sent } = ledgerWith(1)
     ledger.settle(1, ACK_LATER)
