@@ -18,7 +18,7 @@ export interface FlushHook {
 /** With so many bytes gathered within one tick, a write does not wait for its end. */
 const WRITE_AT = 262_144
 /** So long what nobody waits for may be gathered, in milliseconds. */
-const LONGEST_GATHERING = 20
+export const LONGEST_GATHERING = 20
 
 export class Outbox {
   /** The slab; whoever encodes into it commits, then calls {@link schedule}. */

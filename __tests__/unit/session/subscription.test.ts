@@ -4,6 +4,7 @@ import { Client } from '../../../src/client/client.js'
 import type { Consumer } from '../../../src/client/consumer.js'
 import type { Message } from '../../../src/client/message.js'
 import type { ConsumeOptions } from '../../../src/options.js'
+import { LONGEST_GATHERING } from '../../../src/session/outbox.js'
 import { errorOf } from '../../support/outcome.js'
 import { ScriptedPeer, turns } from '../../support/scripted-peer.js'
 
@@ -219,6 +220,25 @@ describe('the end of a consumer', () => {
     expect(message?.ack()).toBe(false)
     // Nobody can settle the message any more: draining does not wait for it.
     await client.drain()
+  })
+
+  test.each([
+    ['acked by its user', { prefetchCount: 2 }],
+    ['that needs no ack', { noAck: true }],
+  ])('by the closing of its channel keeps back what is due for a message %s', async (_, options) => {
+    const { peer, client, consumer, channel, deliver } = await consumerOf(options)
+    deliver('tag', 'a')
+    deliver('tag', 'b')
+    const [, last] = await texts(consumer, 2)
+    if (options.noAck === undefined) last?.ack({ multiple: true })
+    peer.closeChannel(channel, 406, 'PRECONDITION_FAILED - some reason', undefined)
+    await peer.next('channel.close-ok')
+    const next = client.basicConsume('q')
+    await next.ready
+    // So long acks may be gathered that nobody waits for.
+    await new Promise(resolve => setTimeout(resolve, 2 * LONGEST_GATHERING))
+    expect(peer.all('basic.ack')).toEqual([])
+    expect(peer.all('basic.consume').map(received => received.channel)).toEqual([channel, channel])
   })
 
   test('by the broker, while the prefetch count changes, is an end all the same', async () => {
