@@ -35,21 +35,7 @@ export class Getter {
     request: Request,
     result: (reply: Reply, settler: Settler) => T,
   ): void {
-    this.#home.lanes.admit(ticket, async () => {
-      try {
-        // A lane that another get brought down is not this one's failure: it gets another lane.
-        let reply: Reply | undefined
-        let lane: GetLane
-        do {
-          lane = this.#laneOf(queue)
-          reply = await lane.get(request, ticket)
-        } while (reply === undefined)
-        if (!ticket.settled) ticket.resolve(result(reply, lane))
-        else if (reply.method.name === 'basic.get-ok') lane.giveBack(reply.method.args.deliveryTag)
-      } catch (error) {
-        ticket.fail(error)
-      }
-    })
+    this.#home.lanes.admit(ticket, leave => void this.#get(queue, ticket, request, result).then(leave))
   }
 
   /** A lane has nothing to do. */
@@ -63,6 +49,28 @@ export class Getter {
   onGone(lane: GetLane): void {
     if (this.#lanes.get(lane.queue) === lane) this.#lanes.delete(lane.queue)
     if (this.#parked === lane) this.#parked = undefined
+  }
+
+  /** Never rejects. */
+  async #get<T>(
+    queue: string,
+    ticket: Outcome<T>,
+    request: Request,
+    result: (reply: Reply, settler: Settler) => T,
+  ): Promise<void> {
+    try {
+      // A lane that another get brought down is not this one's failure: it gets another lane.
+      let reply: Reply | undefined
+      let lane: GetLane
+      do {
+        lane = this.#laneOf(queue)
+        reply = await lane.get(request, ticket)
+      } while (reply === undefined)
+      if (!ticket.settled) ticket.resolve(result(reply, lane))
+      else if (reply.method.name === 'basic.get-ok') lane.giveBack(reply.method.args.deliveryTag)
+    } catch (error) {
+      ticket.fail(error)
+    }
   }
 
   #laneOf(queue: string): GetLane {

@@ -4,7 +4,7 @@
  * when it is over. Knows nothing of what the operations are.
  */
 import PQueue from 'p-queue'
-import { ConnectionClosedError, ResourceError } from '../errors.js'
+import { type AmqpError, ConnectionClosedError, ResourceError } from '../errors.js'
 import { ignore } from '../util/promise.js'
 import { type Channel, type ChannelOwner, type Reply, silentOwner } from './channel.js'
 import type { Request } from './request.js'
@@ -24,6 +24,8 @@ export class Lanes {
   readonly #home: LaneHome
   readonly #queue: PQueue
   readonly #maxWaiting: number
+  /** Places that p-queue has given and nobody uses, each as what gives it back: only while nobody waits. */
+  readonly #free: (() => void)[] = []
   readonly #idle: Channel[] = []
   /** The fewest lanes that were idle since the timer was set: these nobody needs. */
   #leastIdle = 0
@@ -40,30 +42,53 @@ export class Lanes {
     return this.#queue.size
   }
 
-  /** Runs a task when its turn comes, unless its ticket is settled by then; the task must not throw. */
-  admit<T>(ticket: Outcome<T>, task: () => Promise<void>): void {
+  /**
+   * Runs a task when its turn comes, unless its ticket is settled by then. The task must not throw, and calls `leave` when
+   * it is done.
+   */
+  admit<T>(ticket: Outcome<T>, task: (leave: () => void) => void): void {
+    const free = this.#free.pop()
+    if (free !== undefined) {
+      this.#begin(ticket, task, free)
+      return
+    }
     if (this.#queue.size >= this.#maxWaiting) {
       const limit = `${this.#maxWaiting} operations wait already (maxPendingOperations)`
       ticket.reject(new ResourceError(`${ticket.operation}: ${limit}`, ticket.context))
       return
     }
-    this.#queue.add(() => (ticket.settled ? Promise.resolve() : task())).catch(ignore)
+    this.#queue.add(() => new Promise<void>(giveUp => this.#begin(ticket, task, giveUp))).catch(ignore)
   }
 
   /** Runs a request on a lane; `result` makes the outcome of the reply. */
   run<T>(ticket: Outcome<T>, request: Request, result: (reply: Reply) => T): void {
-    this.admit(ticket, async () => {
+    this.admit(ticket, leave => {
+      let lane: Channel
       try {
-        const lane = this.acquire()
-        try {
-          // An abandoned request keeps its lane until the reply has come: the lane is then as good as new.
-          ticket.resolve(result(await lane.request(request, ticket.context)))
-        } finally {
-          this.release(lane)
-        }
+        lane = this.acquire()
       } catch (error) {
         ticket.fail(error)
+        leave()
+        return
       }
+      // An abandoned request keeps its lane until the reply has come: the lane is then as good as new.
+      const end = (): void => {
+        this.release(lane)
+        leave()
+      }
+      const onReply = (reply: Reply): void => {
+        try {
+          ticket.resolve(result(reply))
+        } catch (error) {
+          ticket.fail(error)
+        }
+        end()
+      }
+      const onRefusal = (reason: AmqpError): void => {
+        ticket.fail(reason)
+        end()
+      }
+      lane.ask(request, ticket.context, onReply, onRefusal)
     })
   }
 
@@ -83,6 +108,16 @@ export class Lanes {
       this.#timer = setTimeout(() => this.#closeIdle(), IDLE_MS)
       this.#timer.unref()
     }
+  }
+
+  /** Somebody's turn has come. The place that he leaves is the next one's, without a word to p-queue where nobody waits. */
+  #begin<T>(ticket: Outcome<T>, task: (leave: () => void) => void, giveUp: () => void): void {
+    const leave = (): void => {
+      if (this.#queue.size > 0) giveUp()
+      else this.#free.push(giveUp)
+    }
+    if (ticket.settled) leave()
+    else task(leave)
   }
 
   /** The connection is gone. */

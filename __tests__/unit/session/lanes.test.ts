@@ -24,6 +24,32 @@ describe('a lane', () => {
     expect(peer.all('queue.declare')[2]).toMatchObject({ channel: 4, method: { args: { queue: 'c' } } })
   })
 
+  test('has one operation at a time in each burst anew, gets included', async () => {
+    const { client, peer } = await connectToPeer({ operationConcurrency: 2 })
+    let underWay = 0
+    const most: number[] = []
+    const answerLater = (answer: () => void): void => {
+      underWay++
+      most.push(underWay)
+      setImmediate(() => {
+        underWay--
+        answer()
+      })
+    }
+    peer.on('queue.declare', ({ channel, method }) => {
+      const reply = { queue: method.args.queue, messageCount: 0, consumerCount: 0 }
+      answerLater(() => peer.send(channel, 'queue.declare-ok', reply))
+    })
+    peer.on('basic.get', ({ channel }) => answerLater(() => peer.send(channel, 'basic.get-empty', {})))
+    for (let round = 0; round < 3; round++) {
+      const names = ['a', 'b', 'c', 'd', 'e']
+      await Promise.all(names.flatMap(name => [client.queueDeclare(name), client.basicGet(name)]))
+      await client.queueDeclare('alone')
+    }
+    expect(most).toHaveLength(33)
+    expect(Math.max(...most)).toBe(2)
+  })
+
   test('of an abandoned operation is used again when the late reply has come, and not before', async () => {
     const { client, peer } = await connectToPeer({ operationConcurrency: 1 })
     peer.on('queue.declare', () => undefined)

@@ -222,7 +222,7 @@ describe('the end of a consumer', () => {
     await client.drain()
   })
 
-  test.each([
+  test.each<[string, ConsumeOptions]>([
     ['acked by its user', { prefetchCount: 2 }],
     ['that needs no ack', { noAck: true }],
   ])('by the closing of its channel keeps back what is due for a message %s', async (_, options) => {
