@@ -36,8 +36,6 @@ interface Ending {
 }
 
 const NORMAL: Ending = { error: undefined }
-const ACK: Settlement = { kind: 'ack', multiple: false }
-const ACK_LATER: Settlement = { kind: 'ack', multiple: false, lazy: true }
 const GIVE_BACK: Settlement = { kind: 'nack', multiple: false, requeue: true }
 
 /**
@@ -277,13 +275,19 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   /** The next message, if there is one and the window allows it. */
   #take(): Message | undefined {
     if (this.#buffer.length === 0) return undefined
+    if (this.#noAck) return this.#takeForGood()
     const handedOut = this.#handedOut
     if (!this.#window.allows(handedOut)) return undefined
     const message = this.#buffer.shift()
-    if (message === undefined) return undefined
-    // Without acks of the user, the broker's window follows what is handed out: a slow reader makes it wait.
-    if (this.#noAck) this.#lives.settle(message.deliveryTag, this.#window.take() ? ACK : ACK_LATER)
-    else if (this.#window.grow(handedOut)) this.#changeWire()
+    if (this.#window.grow(handedOut)) this.#changeWire()
+    return message
+  }
+
+  /** Without acks of the user, the broker's window follows what is handed out: a slow reader makes it wait. */
+  #takeForGood(): Message | undefined {
+    const message = this.#buffer.shift()
+    if (message !== undefined) this.#lives.release(message.deliveryTag, this.#window.take())
+    if (this.#idle !== undefined) this.#reportIdle()
     return message
   }
 

@@ -62,7 +62,7 @@ export class DeliveryWindow {
 
   /** Whether one more may be handed out, with so many out already. */
   allows(handedOut: number): boolean {
-    return this.#noAck || this.#limit === 0 || handedOut < this.#limit
+    return this.#limit === 0 || handedOut < this.#limit
   }
 
   /**
@@ -82,7 +82,7 @@ export class DeliveryWindow {
    * run dry. A consumer anew gets a window that what came before does not count in.
    */
   grow(handedOut: number): boolean {
-    if (this.#noAck || this.#limit !== 0) return false
+    if (this.#limit !== 0) return false
     this.#taken++
     const half = this.#wire / 2
     if (handedOut < half || this.#taken < half) return false

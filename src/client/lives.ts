@@ -117,6 +117,11 @@ export class Lives {
     this.#subscription?.settle(deliveryTag, settlement)
   }
 
+  /** A message of the life of the moment is handed out that needs no settling, as {@link Subscription.release} says. */
+  release(deliveryTag: number, soon: boolean): void {
+    this.#subscription?.release(deliveryTag, soon)
+  }
+
   /** Tells the broker the prefetch count, as its owner says; where a life ends over it, the next one begins with it. */
   async changePrefetch(context?: ErrorContext): Promise<void> {
     try {

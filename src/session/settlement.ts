@@ -1,18 +1,14 @@
 /**
  * Owns what became of the deliveries of one life of one channel: which are outstanding, and the acks that are gathered
- * for the end of this round of the event loop, or longer. An unbroken run of acks leaves as one `multiple` ack, the rest exactly. Knows nothing of messages.
+ * for the end of this round of the event loop, or longer. An unbroken run of acks leaves as one `multiple` ack, the rest
+ * exactly. Knows nothing of messages.
  */
 import { AlreadySettledError } from '../errors.js'
 import type { FlushHook, Outbox } from './outbox.js'
 
 /** How a message is settled. */
 export type Settlement =
-  | {
-      readonly kind: 'ack'
-      readonly multiple: boolean
-      /** Nobody waits for it: it may leave some milliseconds later, with others. */
-      readonly lazy?: boolean
-    }
+  | { readonly kind: 'ack'; readonly multiple: boolean }
   | { readonly kind: 'nack'; readonly multiple: boolean; readonly requeue: boolean }
   | { readonly kind: 'reject'; readonly requeue: boolean }
 
@@ -44,6 +40,9 @@ export class SettlementLedger implements FlushHook {
   #due: number[] = []
   /** What is due leaves at the end of this round. */
   #gathered = false
+  /** The last delivery that was released and not acked, and how many there are up to it; 0 where there is none. */
+  #released = 0
+  #releasedCount = 0
 
   constructor(channel: number, outbox: Outbox) {
     this.#channel = channel
@@ -71,6 +70,19 @@ export class SettlementLedger implements FlushHook {
     return count
   }
 
+  /**
+   * This delivery, and whatever came before it, needs no settling by its user. The broker hears of it at the end of this
+   * round of the event loop if it has to be `soon`, or else some milliseconds later, with others.
+   */
+  release(tag: number, soon: boolean): void {
+    if (this.#releasedCount++ === 0) this.#outbox.gatherLonger(this)
+    if (soon) this.#gather()
+    this.#released = tag
+    this.#floor = tag
+    this.#outstanding--
+    this.#outbox.metrics.settled++
+  }
+
   /** Somebody settles a delivery whose channel is gone: nothing is sent. Throws where it was settled before that. */
   settleTooLate(tag: number): false {
     this.#check(tag)
@@ -81,13 +93,21 @@ export class SettlementLedger implements FlushHook {
   /** The channel is gone: acks that are due must not reach whoever gets its number next. */
   onChannelGone(): void {
     this.#due = []
+    this.#releasedCount = 0
   }
 
   /** Sends the acks that are due. */
   onFlush(): void {
     this.#gathered = false
-    const due = this.#due
-    if (due.length === 0) return
+    if (this.#releasedCount > 0) {
+      const multiple = this.#releasedCount > 1
+      this.#releasedCount = 0
+      this.#send(this.#released, multiple)
+    }
+    if (this.#due.length > 0) this.#sendDue(this.#due)
+  }
+
+  #sendDue(due: readonly number[]): void {
     this.#due = []
     let lastOfRun = 0
     let countOfRun = 0
@@ -135,18 +155,19 @@ export class SettlementLedger implements FlushHook {
     throw new AlreadySettledError(`the message with delivery tag ${tag} is settled already`)
   }
 
-  #ack(tag: number, { multiple, lazy = false }: Settlement & { kind: 'ack' }): number {
-    if (lazy) {
-      if (this.#due.length === 0) this.#outbox.gatherLonger(this)
-    } else if (!this.#gathered) {
-      this.#gathered = true
-      this.#outbox.gather(this)
-    }
+  #ack(tag: number, { multiple }: Settlement & { kind: 'ack' }): number {
+    this.#gather()
     if (multiple) return this.#sweep(tag, DUE)
     this.#marks[tag & (this.#marks.length - 1)] = DUE
     this.#due.push(tag)
     this.#outstanding--
     return 1
+  }
+
+  #gather(): void {
+    if (this.#gathered) return
+    this.#gathered = true
+    this.#outbox.gather(this)
   }
 
   /** Marks all outstanding tags up to `tag`. */

@@ -94,9 +94,20 @@ export class Subscription implements ChannelOwner, Settler {
     if (this.#state === 'ended') return this.#ledger.settleTooLate(deliveryTag)
     const fitting = this.#streamed === undefined ? settlement : this.#fit(deliveryTag, settlement)
     this.#ledger.settle(deliveryTag, fitting)
-    if (this.#state === 'cancelled' && this.#ledger.outstanding === 0) this.#closeChannel()
+    this.#closeWhenSettled()
     this.#sink.onSettled()
     return true
+  }
+
+  /**
+   * A message is handed out that needs no settling by its user, nor does any that came before it. The broker has to hear
+   * of it `soon`, or may some milliseconds later.
+   */
+  release(deliveryTag: number, soon: boolean): void {
+    if (this.#state === 'ended') return
+    this.#streamed?.delete(deliveryTag)
+    this.#ledger.release(deliveryTag, soon)
+    this.#closeWhenSettled()
   }
 
   /** What to subscribe to when this life is over: of streams, the rest. */
@@ -170,7 +181,7 @@ export class Subscription implements ChannelOwner, Settler {
     await Promise.all(this.#sources.map(source => this.#ask(this.#cancelRequest(source.tag))))
     if (this.#state !== 'cancelling') return
     this.#state = 'cancelled'
-    if (this.#ledger.outstanding === 0) this.#closeChannel()
+    this.#closeWhenSettled()
   }
 
   async #resubscribe(count: number, context: ErrorContext): Promise<void> {
@@ -232,7 +243,8 @@ export class Subscription implements ChannelOwner, Settler {
     return streamed ? { kind: 'ack', multiple } : settlement
   }
 
-  #closeChannel(): void {
+  #closeWhenSettled(): void {
+    if (this.#state !== 'cancelled' || this.#ledger.outstanding > 0) return
     this.#state = 'ended'
     this.#ledger.onFlush()
     this.#channel.close(new ChannelError('the consumer has ended', this.#plan.context))

@@ -33,12 +33,6 @@ describe('a window with a limit', () => {
     expect(window.suggest(20)).toBe(false)
   })
 
-  test('with noAck bounds the broker only', () => {
-    const window = new DeliveryWindow(2, true)
-    expect(window.wire).toBe(2)
-    expect(window.allows(100)).toBe(true)
-  })
-
   test('with noAck has the broker hear of every half of it', () => {
     const takes = (limit: number) => {
       const window = new DeliveryWindow(limit, true)

@@ -53,10 +53,8 @@ test('a delivery whose channel is gone is settled in vain, unless it was settled
   expect(outbox.metrics.staleSettlements).toBe(1)
 })
 
-describe('acks that nobody waits for', () => {
-  const ACK_LATER: Settlement = { kind: 'ack', multiple: false, lazy: true }
-
-  test('leave by themselves after a while, as one', async () => {
+describe('deliveries that need no settling', () => {
+  test('are acked by themselves after a while, as one', async () => {
     const parts: Buffer[] = []
     const left = new Promise<void>(resolve => {
       const outbox = new Outbox(0, pieces => {
@@ -66,7 +64,9 @@ describe('acks that nobody waits for', () => {
       })
       const ledger = new SettlementLedger(1, outbox)
       for (const tag of [1, 2, 3]) ledger.delivered(tag)
-      for (const tag of [1, 2, 3]) ledger.settle(tag, ACK_LATER)
+      for (const tag of [1, 2, 3]) ledger.release(tag, false)
+      expect(ledger.outstanding).toBe(0)
+      expect(outbox.metrics.settled).toBe(3)
     })
     // A round of the event loop brings nothing yet.
     await new Promise(resolve => setImmediate(resolve))
@@ -75,26 +75,40 @@ describe('acks that nobody waits for', () => {
     expect(Buffer.concat(parts).readBigUInt64BE(11)).toBe(3n)
   })
 
-  test('leave with whatever leaves before', () => {
-    const { ledger, acks } = ledgerWith(5)
-    for (const tag of [1, 2, 4]) ledger.settle(tag, ACK_LATER)
-    expect(acks()).toEqual([
-      [2, true],
-      [4, false],
-    ])
+  test('are acked with whatever leaves before, once', () => {
+    const { ledger, outbox, sent } = ledgerWith(5)
+    const flushed = () => {
+      outbox.flush()
+      return sent.splice(0).map(({ args }) => args)
+    }
+    for (const tag of [1, 2]) ledger.release(tag, false)
+    expect(flushed()).toEqual([{ deliveryTag: 2, multiple: true }])
+    expect(flushed()).toEqual([])
+    ledger.release(3, false)
+    expect(flushed()).toEqual([{ deliveryTag: 3, multiple: false }])
   })
 
-  test('leave at the end of the round where one comes that is waited for', async () => {
+  test('are acked at the end of the round where the broker has to hear of one soon', async () => {
     const { ledger, sent } = ledgerWith(3)
-    ledger.settle(1, ACK_LATER)
-    ledger.settle(2, ACK)
+    ledger.release(1, false)
+    ledger.release(2, true)
     await new Promise(resolve => setImmediate(resolve))
     expect(sent.map(({ args }) => args)).toEqual([{ deliveryTag: 2, multiple: true }])
   })
 
-  test('do not leave any more when their channel is gone', () => {
+  test('leave those behind them to be given back', () => {
+    const { ledger, outbox, sent } = ledgerWith(3)
+    ledger.release(1, false)
+    for (const tag of [2, 3]) ledger.settle(tag, NACK)
+    outbox.flush()
+    const acked = sent.filter(({ name }) => name === 'basic.ack').map(({ args }) => args)
+    expect(acked).toEqual([{ deliveryTag: 1, multiple: false }])
+    expect(sent.filter(({ name }) => name === 'basic.nack')).toHaveLength(2)
+  })
+
+  test('are not acked any more when their channel is gone', () => {
     const { ledger, acks } = ledgerWith(3)
-    ledger.settle(1, ACK_LATER)
+    ledger.release(1, false)
     ledger.settle(2, ACK)
     ledger.onChannelGone()
     expect(acks()).toEqual([])
@@ -102,7 +116,7 @@ describe('acks that nobody waits for', () => {
 
   test('leave no timer behind when the connection ends', () => {
     const { ledger, outbox, sent } = ledgerWith(1)
-    ledger.settle(1, ACK_LATER)
+    ledger.release(1, false)
     const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
     const before = timers()
     outbox.close()
