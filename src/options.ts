@@ -271,8 +271,6 @@ export interface Transport {
   end(): void
   /** Drops the stream at once, then reports `onClose`. */
   destroy(): void
-  /** Keeps the process alive (`true`) or not (`false`), where the transport has a say in that. */
-  keepAlive?(alive: boolean): void
 }
 
 /** Opens a transport to an address; rejects, or throws, where that fails. */

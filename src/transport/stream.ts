@@ -103,9 +103,4 @@ export class StreamTransport implements Transport {
   destroy(): void {
     this.#socket.destroy()
   }
-
-  keepAlive(alive: boolean): void {
-    if (alive) this.#socket.ref()
-    else this.#socket.unref()
-  }
 }
