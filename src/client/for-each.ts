@@ -1,11 +1,11 @@
 /**
- * Owns the running of a handler for every message of a consumer, several at once on p-queue, and the settling of each
- * message by its handler's outcome.
+ * Owns the running of a handler for every message of a consumer, several at once, and the settling of each message by its
+ * handler's outcome.
  */
-import PQueue from 'p-queue'
 import { AlreadySettledError, ArgumentError } from '../errors.js'
 import type { ForEachOptions } from '../options.js'
 import { checkOptions } from '../session/ticket.js'
+import { Places } from '../util/places.js'
 import { ignore } from '../util/promise.js'
 import type { Message } from './message.js'
 
@@ -32,18 +32,17 @@ export async function forEachMessage(
   noAck: boolean,
   { concurrency, signal, requeue, onError }: ForEachPlan,
 ): Promise<void> {
-  const queue = new PQueue({ concurrency })
+  const places = new Places(concurrency)
   const failures: unknown[] = []
   let gone: { readonly error: unknown } | undefined
   let wake = ignore
-  queue.on('next', () => wake())
   void home.gone.then(error => {
     gone = { error }
     wake()
   })
   /** Resolves when no more than `most` handlers run. */
   const atMost = async (most: number): Promise<void> => {
-    while (queue.pending + queue.size > most) {
+    while (places.taken > most) {
       if (gone !== undefined) throw gone.error
       await new Promise<void>(resolve => {
         wake = resolve
@@ -72,9 +71,14 @@ export async function forEachMessage(
   if (signal?.aborted === true) stop()
   try {
     for await (const message of home) {
-      void queue.add(() => work(message))
+      places.take(leave => {
+        void work(message).then(() => {
+          leave()
+          wake()
+        })
+      })
       // No more than can run is taken out: what waits stays in the consumer's buffer, and with the broker.
-      await atMost(concurrency - 1)
+      if (!places.anyFree) await atMost(concurrency - 1)
     }
   } finally {
     try {

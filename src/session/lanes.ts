@@ -1,11 +1,10 @@
 /**
  * Owns the operation lanes: a bounded pool of channels, each with one operation at a time, so that a failing operation
- * takes down its own lane and nothing else. p-queue admits the operations; lanes that a burst needed are closed again
+ * takes down its own lane and nothing else. Lanes that a burst needed are closed again
  * when it is over. Knows nothing of what the operations are.
  */
-import PQueue from 'p-queue'
 import { type AmqpError, ConnectionClosedError, ResourceError } from '../errors.js'
-import { ignore } from '../util/promise.js'
+import { Places, type Task } from '../util/places.js'
 import { type Channel, type ChannelOwner, type Reply, silentOwner } from './channel.js'
 import type { Request } from './request.js'
 import type { Outcome } from './ticket.js'
@@ -22,10 +21,8 @@ const KEPT_LANES = 1
 
 export class Lanes {
   readonly #home: LaneHome
-  readonly #queue: PQueue
+  readonly #places: Places
   readonly #maxWaiting: number
-  /** Places that p-queue has given and nobody uses, each as what gives it back: only while nobody waits. */
-  readonly #free: (() => void)[] = []
   readonly #idle: Channel[] = []
   /** The fewest lanes that were idle since the timer was set: these nobody needs. */
   #leastIdle = 0
@@ -33,31 +30,26 @@ export class Lanes {
 
   constructor(home: LaneHome, concurrency: number, maxWaiting: number) {
     this.#home = home
-    this.#queue = new PQueue({ concurrency })
+    this.#places = new Places(concurrency)
     this.#maxWaiting = maxWaiting
   }
 
   /** How many operations wait for their turn. */
   get waiting(): number {
-    return this.#queue.size
+    return this.#places.waiting
   }
 
   /**
    * Runs a task when its turn comes, unless its ticket is settled by then. The task must not throw, and calls `leave` when
    * it is done.
    */
-  admit<T>(ticket: Outcome<T>, task: (leave: () => void) => void): void {
-    const free = this.#free.pop()
-    if (free !== undefined) {
-      this.#begin(ticket, task, free)
-      return
-    }
-    if (this.#queue.size >= this.#maxWaiting) {
+  admit<T>(ticket: Outcome<T>, task: Task): void {
+    if (this.#places.waiting >= this.#maxWaiting && !this.#places.anyFree) {
       const limit = `${this.#maxWaiting} operations wait already (maxPendingOperations)`
       ticket.reject(new ResourceError(`${ticket.operation}: ${limit}`, ticket.context))
       return
     }
-    this.#queue.add(() => new Promise<void>(giveUp => this.#begin(ticket, task, giveUp))).catch(ignore)
+    this.#places.take(leave => (ticket.settled ? leave() : task(leave)))
   }
 
   /** Runs a request on a lane; `result` makes the outcome of the reply. */
@@ -108,16 +100,6 @@ export class Lanes {
       this.#timer = setTimeout(() => this.#closeIdle(), IDLE_MS)
       this.#timer.unref()
     }
-  }
-
-  /** Somebody's turn has come. The place that he leaves is the next one's, without a word to p-queue where nobody waits. */
-  #begin<T>(ticket: Outcome<T>, task: (leave: () => void) => void, giveUp: () => void): void {
-    const leave = (): void => {
-      if (this.#queue.size > 0) giveUp()
-      else this.#free.push(giveUp)
-    }
-    if (ticket.settled) leave()
-    else task(leave)
   }
 
   /** The connection is gone. */
