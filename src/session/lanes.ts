@@ -3,7 +3,7 @@
  * takes down its own lane and nothing else. Lanes that a burst needed are closed again
  * when it is over. Knows nothing of what the operations are.
  */
-import { type AmqpError, ConnectionClosedError, ResourceError } from '../errors.js'
+import { ConnectionClosedError, ResourceError } from '../errors.js'
 import { Places, type Task } from '../util/places.js'
 import { type Channel, type ChannelOwner, type Reply, silentOwner } from './channel.js'
 import type { Request } from './request.js'
@@ -55,18 +55,15 @@ export class Lanes {
   /** Runs a request on a lane; `result` makes the outcome of the reply. */
   run<T>(ticket: Outcome<T>, request: Request, result: (reply: Reply) => T): void {
     this.admit(ticket, leave => {
-      let lane: Channel
-      try {
-        lane = this.acquire()
-      } catch (error) {
-        ticket.fail(error)
-        leave()
-        return
-      }
+      let lane: Channel | undefined
       // An abandoned request keeps its lane until the reply has come: the lane is then as good as new.
       const end = (): void => {
-        this.release(lane)
+        if (lane !== undefined) this.release(lane)
         leave()
+      }
+      const fail = (error: unknown): void => {
+        ticket.fail(error)
+        end()
       }
       const onReply = (reply: Reply): void => {
         try {
@@ -76,11 +73,12 @@ export class Lanes {
         }
         end()
       }
-      const onRefusal = (reason: AmqpError): void => {
-        ticket.fail(reason)
-        end()
+      try {
+        lane = this.acquire()
+        lane.ask(request, ticket.context, onReply, fail)
+      } catch (error) {
+        fail(error)
       }
-      lane.ask(request, ticket.context, onReply, onRefusal)
     })
   }
 
