@@ -76,12 +76,12 @@ type Phases = Pick<Job, 'warmUp' | 'measure' | 'allocation'>
 
 const ANY = Number.MAX_SAFE_INTEGER
 /**
- * A quarter of what is measured with the real broker, where that is not 20,000: fewer where each waits for the last,
+ * A quarter of what is measured with the real broker, where that is not 10,000: fewer where each waits for the last,
  * more where nothing but full buffers holds a client back.
  */
 const MESSAGES: Partial<Record<Workload, number>> = { request: 3000, 'one-by-one': 2000, publish: 30_000 }
 /** Of large bodies it is fewer, in bytes no more than this. */
-const MOST_BYTES = 64 * MIB
+const MOST_BYTES = 32 * MIB
 
 /** Where each message waits for the last, half a second of CPU time (the default) is too few of them to have all compiled. */
 const WARM_UP: Partial<Record<Workload, number>> = { request: 2000, 'one-by-one': 2000 }
@@ -95,7 +95,7 @@ export function phasesOf({ peer, workload, body }: Measurement, quick: boolean):
   }
   const limit = (count: number): PhaseLimits => ({ cpu: ANY, wall: 30_000, count: Math.ceil(count * scale) })
   if (workload === 'declares') return { warmUp: limit(1), measure: limit(1), allocation: limit(1) }
-  const unit = Math.min(MESSAGES[workload] ?? 20_000, Math.floor(MOST_BYTES / Math.max(1, body)))
+  const unit = Math.min(MESSAGES[workload] ?? 10_000, Math.floor(MOST_BYTES / Math.max(1, body)))
   // After fewer the compiler is still at it, and what it takes would be counted.
   return { warmUp: limit(3 * unit), measure: limit(4 * unit), allocation: limit(unit) }
 }
