@@ -80,8 +80,8 @@ const ANY = Number.MAX_SAFE_INTEGER
  * more where nothing but full buffers holds a client back.
  */
 const MESSAGES: Partial<Record<Workload, number>> = { request: 3000, 'one-by-one': 2000, publish: 30_000 }
-/** Of large bodies it is fewer, in bytes no more than this. */
-const MOST_BYTES = 32 * MIB
+/** Of large bodies it is fewer, in bytes no more than this; a consumer's queue has to be filled with them first. */
+const MOST_BYTES = { published: 128 * MIB, consumed: 32 * MIB }
 
 /** Where each message waits for the last, half a second of CPU time (the default) is too few of them to have all compiled. */
 const WARM_UP: Partial<Record<Workload, number>> = { request: 2000, 'one-by-one': 2000 }
@@ -95,7 +95,8 @@ export function phasesOf({ peer, workload, body }: Measurement, quick: boolean):
   }
   const limit = (count: number): PhaseLimits => ({ cpu: ANY, wall: 30_000, count: Math.ceil(count * scale) })
   if (workload === 'declares') return { warmUp: limit(1), measure: limit(1), allocation: limit(1) }
-  const unit = Math.min(MESSAGES[workload] ?? 10_000, Math.floor(MOST_BYTES / Math.max(1, body)))
+  const bytes = /^(?:consume|for-each)/.test(workload) ? MOST_BYTES.consumed : MOST_BYTES.published
+  const unit = Math.min(MESSAGES[workload] ?? 10_000, Math.floor(bytes / Math.max(1, body)))
   // After fewer the compiler is still at it, and what it takes would be counted.
   return { warmUp: limit(3 * unit), measure: limit(4 * unit), allocation: limit(unit) }
 }
