@@ -55,7 +55,10 @@ async function untilAllSettled(
     const { messageCount, consumerCount } = await steady.queueDeclare(queue, { passive: true })
     return messageCount === 0 && consumerCount === 1
   })
+  // What the broker has sent by then comes before its answer.
+  await client.queueDeclare(queue, { passive: true })
   await client.drain()
+  expect(await readyIn(steady, queue)).toBe(0)
 }
 
 describe('a consumer of 20,000 messages whose connection is cut every 400 ms', () => {
