@@ -2,6 +2,7 @@
  * Owns the tree of errors that the library throws and rejects with, and the mapping from AMQP reply codes to it.
  * An error holds ids, codes and texts: never a live object, never a secret.
  */
+import * as codes from './constants.gen.js'
 import type { MessageProperties } from './options.js'
 import type { Table } from './util/field-value.js'
 
@@ -230,23 +231,23 @@ export class ProtocolError extends AmqpError {
 export type AmqpErrorClass = new (message: string, context?: ErrorContext) => AmqpError
 
 const classByReplyCode: Readonly<Record<number, AmqpErrorClass>> = {
-  311: ContentTooLargeError,
-  313: NoConsumersError,
-  320: ConnectionForcedError,
-  402: InvalidPathError,
-  403: AccessRefusedError,
-  404: NotFoundError,
-  405: ResourceLockedError,
-  406: PreconditionFailedError,
-  501: FrameError,
-  502: AmqpSyntaxError,
-  503: CommandInvalidError,
-  504: ChannelError,
-  505: UnexpectedFrameError,
-  506: ResourceError,
-  530: NotAllowedError,
-  540: NotImplementedError,
-  541: InternalError,
+  [codes.CONTENT_TOO_LARGE]: ContentTooLargeError,
+  [codes.NO_CONSUMERS]: NoConsumersError,
+  [codes.CONNECTION_FORCED]: ConnectionForcedError,
+  [codes.INVALID_PATH]: InvalidPathError,
+  [codes.ACCESS_REFUSED]: AccessRefusedError,
+  [codes.NOT_FOUND]: NotFoundError,
+  [codes.RESOURCE_LOCKED]: ResourceLockedError,
+  [codes.PRECONDITION_FAILED]: PreconditionFailedError,
+  [codes.FRAME_ERROR]: FrameError,
+  [codes.SYNTAX_ERROR]: AmqpSyntaxError,
+  [codes.COMMAND_INVALID]: CommandInvalidError,
+  [codes.CHANNEL_ERROR]: ChannelError,
+  [codes.UNEXPECTED_FRAME]: UnexpectedFrameError,
+  [codes.RESOURCE_ERROR]: ResourceError,
+  [codes.NOT_ALLOWED]: NotAllowedError,
+  [codes.NOT_IMPLEMENTED]: NotImplementedError,
+  [codes.INTERNAL_ERROR]: InternalError,
 }
 
 /**

@@ -8,11 +8,11 @@ import {
   type OperationOptions,
   TimeoutError,
 } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
-import { channelsOf } from '../support/listing.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { channelsOf } from '../support/broker/listing.js'
+import { TcpProxy } from '../support/faults/proxy.js'
 import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
-import { TcpProxy } from '../support/proxy.js'
 
 type Operation = (client: Client, options: OperationOptions) => Promise<unknown>
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals'
 import { type AmqpError, ArgumentError, Client } from '../../src/index.js'
-import { open, uniqueName } from '../support/client.js'
+import { open, uniqueName } from '../support/broker/client.js'
 import { errorOf } from '../support/outcome.js'
 
 const LONG = 'ü'.repeat(128)

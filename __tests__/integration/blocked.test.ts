@@ -10,8 +10,8 @@ import {
   ResourceError,
   TimeoutError,
 } from '../../src/index.js'
-import { type PrivateNode, startPrivateNode } from '../support/broker.js'
-import { getTexts, open } from '../support/client.js'
+import { type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
+import { getTexts, open } from '../support/broker/client.js'
 import { errorOf, namesOf } from '../support/outcome.js'
 
 const MINUTE = 60_000

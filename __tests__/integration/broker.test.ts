@@ -22,8 +22,8 @@ import {
   ctl,
   type PrivateNode,
   startPrivateNode,
-} from '../support/broker.js'
-import { type Certificates, makeCertificates } from '../support/certificates.js'
+} from '../support/broker/broker.js'
+import { type Certificates, makeCertificates } from '../support/broker/certificates.js'
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const MAIN = fileURLToPath(new URL('../../scripts/broker/main.ts', import.meta.url))

@@ -2,14 +2,14 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import { connect } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { runTypeScript } from '../support/child.js'
-import { newClient, newQueue, open } from '../support/client.js'
-import { fill, iterate, take, untilReady } from '../support/consuming.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { newClient, newQueue, open } from '../support/broker/client.js'
+import { fill, iterate, take, untilReady } from '../support/broker/consuming.js'
+import { runTypeScript } from '../support/faults/child.js'
+import { TcpProxy } from '../support/faults/proxy.js'
 import { errorOf, eventually } from '../support/outcome.js'
-import { TcpProxy } from '../support/proxy.js'
 
-const WORST_MIX = fileURLToPath(new URL('../support/worst-mix.ts', import.meta.url))
+const WORST_MIX = fileURLToPath(new URL('../support/faults/worst-mix.ts', import.meta.url))
 const MINUTE = 60_000
 const CLOSED = { code: 'CONNECTION_CLOSED' }
 

@@ -15,11 +15,11 @@ import {
   ProtocolError,
   TimeoutError,
 } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { runTypeScript } from '../support/child.js'
-import { open } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { open } from '../support/broker/client.js'
+import { runTypeScript } from '../support/faults/child.js'
+import { startPeer } from '../support/faults/peers.js'
 import { errorOf, eventually } from '../support/outcome.js'
-import { startPeer } from '../support/peers.js'
 
 const SECRET = 'hunter2'
 const { host: brokerHost } = new URL(brokerUrl())

@@ -1,7 +1,7 @@
 /** basicConsumeMulti: several queues by one consumer, with one prefetch count over all of them. */
 import { describe, expect, test } from '@jest/globals'
 import { ArgumentError, type Message, type QueueItem } from '../../src/index.js'
-import { newQueue, open, uniqueName } from '../support/client.js'
+import { newQueue, open, uniqueName } from '../support/broker/client.js'
 import {
   ack,
   consumersOf,
@@ -13,7 +13,7 @@ import {
   take,
   textsOf,
   untilReady,
-} from '../support/consuming.js'
+} from '../support/broker/consuming.js'
 import { errorOf, eventually, tally } from '../support/outcome.js'
 
 describe('basicConsumeMulti', () => {

@@ -1,7 +1,7 @@
 /** basicConsume: each of its options, and all that a delivered message tells. */
 import { describe, expect, test } from '@jest/globals'
 import { ArgumentError, byte, ConnectionClosedError, type ConsumeOptions } from '../../src/index.js'
-import { newClient, newExchange, newQueue, open, uniqueName } from '../support/client.js'
+import { newClient, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
 import {
   CLASSIC,
   consumersOf,
@@ -14,7 +14,7 @@ import {
   take,
   textsOf,
   untilReady,
-} from '../support/consuming.js'
+} from '../support/broker/consuming.js'
 import { errorOf } from '../support/outcome.js'
 
 describe('a delivered message', () => {

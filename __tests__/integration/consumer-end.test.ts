@@ -1,7 +1,7 @@
 /** The end of a consumer: by leaving the loop, by cancel, by a signal, by the broker; and `ready`. */
 import { describe, expect, test } from '@jest/globals'
 import type { Client, Consumer, Message } from '../../src/index.js'
-import { newQueue, open, uniqueName } from '../support/client.js'
+import { newQueue, open, uniqueName } from '../support/broker/client.js'
 import {
   ack,
   CLASSIC,
@@ -15,7 +15,7 @@ import {
   take,
   textsOf,
   untilReady,
-} from '../support/consuming.js'
+} from '../support/broker/consuming.js'
 import { errorOf, eventually } from '../support/outcome.js'
 
 /** Loops over a consumer, and leaves the loop at the third message in the way that `leave` has. */

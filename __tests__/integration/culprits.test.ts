@@ -8,8 +8,8 @@ import {
   NotFoundError,
   PreconditionFailedError,
 } from '../../src/index.js'
-import { brokerUrl, ctl } from '../support/broker.js'
-import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
+import { brokerUrl, ctl } from '../support/broker/broker.js'
+import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
 import { errorOf } from '../support/outcome.js'
 
 type Outcome = PromiseSettledResult<void>

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { piecesOf } from '../../scripts/demo/pieces.js'
-import { brokerUrl } from '../support/broker.js'
-import { type ChildOptions, type ChildOutcome, PROJECT, runTypeScript } from '../support/child.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { type ChildOptions, type ChildOutcome, PROJECT, runTypeScript } from '../support/faults/child.js'
 
 const MINUTE = 60_000
 const MAIN = join(PROJECT, 'scripts/demo/main.ts')

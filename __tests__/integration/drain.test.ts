@@ -1,8 +1,8 @@
 /** drain() and `await using`: everything under way comes to its end first. */
 import { describe, expect, test } from '@jest/globals'
 import { AlreadySettledError, connect, type Message } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { newClient, newQueue, open } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { newClient, newQueue, open } from '../support/broker/client.js'
 import {
   ack,
   consumersOf,
@@ -12,7 +12,7 @@ import {
   readyIn,
   take,
   untilReady,
-} from '../support/consuming.js'
+} from '../support/broker/consuming.js'
 import { errorOf, eventually } from '../support/outcome.js'
 
 const MINUTE = 60_000

@@ -8,8 +8,8 @@ import {
   ConnectionClosedError,
   ConnectionForcedError,
 } from '../../src/index.js'
-import { brokerUrl, ctl } from '../support/broker.js'
-import { newClient, open } from '../support/client.js'
+import { brokerUrl, ctl } from '../support/broker/broker.js'
+import { newClient, open } from '../support/broker/client.js'
 import { errorOf, namesOf } from '../support/outcome.js'
 
 /** A virtual host of this file: its connections can be closed without harm to other tests. */

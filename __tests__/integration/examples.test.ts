@@ -4,8 +4,8 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { brokerUrl } from '../support/broker.js'
-import { PROJECT, runTypeScript } from '../support/child.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { PROJECT, runTypeScript } from '../support/faults/child.js'
 
 const MINUTE = 60_000
 const FOLDER = join(PROJECT, 'examples')

@@ -9,8 +9,8 @@ import {
   PreconditionFailedError,
   short,
 } from '../../src/index.js'
-import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
-import { listed } from '../support/listing.js'
+import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { listed } from '../support/broker/listing.js'
 import { errorOf } from '../support/outcome.js'
 
 const COLUMNS = ['name', 'type', 'durable', 'auto_delete', 'internal', 'arguments']

@@ -1,8 +1,8 @@
 /** forEach: handlers, several at once, and what becomes of their messages. */
 import { describe, expect, test } from '@jest/globals'
 import type { ForEachOptions, Message } from '../../src/index.js'
-import { newExchange, newQueue, open, uniqueName } from '../support/client.js'
-import { consumersOf, fill, isPending, numbers, readyIn, untilReady } from '../support/consuming.js'
+import { newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { consumersOf, fill, isPending, numbers, readyIn, untilReady } from '../support/broker/consuming.js'
 import { errorOf, eventually } from '../support/outcome.js'
 
 const ignore = (): void => undefined

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals'
 import { AlreadySettledError, type AmqpError, type Client, Message, NotFoundError } from '../../src/index.js'
-import { getOne, newExchange, newQueue, open, uniqueName } from '../support/client.js'
+import { getOne, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
 import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
 
 /** Resolves when so many messages are ready in a queue: a settled message is settled a little later. */

@@ -9,9 +9,9 @@ import {
   PreconditionFailedError,
   ResourceError,
 } from '../../src/index.js'
-import { brokerIsAtLeast } from '../support/broker.js'
-import { newQueue, open, uniqueName } from '../support/client.js'
-import { channelsOf } from '../support/listing.js'
+import { brokerIsAtLeast } from '../support/broker/broker.js'
+import { newQueue, open, uniqueName } from '../support/broker/client.js'
+import { channelsOf } from '../support/broker/listing.js'
 import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
 
 describe('a hundred declares at once', () => {

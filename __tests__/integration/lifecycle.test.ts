@@ -2,12 +2,12 @@
 
 import { describe, expect, test } from '@jest/globals'
 import { type AmqpError, ConnectionClosedError } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { newClient, newQueue, open, uniqueName } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { newClient, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { startPeer } from '../support/faults/peers.js'
+import { TcpProxy } from '../support/faults/proxy.js'
+import { reachBroker } from '../support/memory/own-transport.js'
 import { errorOf, eventually, namesOf } from '../support/outcome.js'
-import { reachBroker } from '../support/own-transport.js'
-import { startPeer } from '../support/peers.js'
-import { TcpProxy } from '../support/proxy.js'
 
 describe('connect()', () => {
   test('called twice at once makes one connection', async () => {

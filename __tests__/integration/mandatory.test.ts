@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals'
 import { type Client, NoRouteError } from '../../src/index.js'
-import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
+import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
 import { errorOf, namesOf, tally } from '../support/outcome.js'
 
 const MANDATORY = { mandatory: true }

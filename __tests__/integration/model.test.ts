@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { Client } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { EXCHANGES, KEYS, QUEUES } from '../support/model-arbitraries.js'
-import { ModelBroker } from '../support/model-broker.js'
-import { consume } from '../support/model-consume.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { EXCHANGES, KEYS, QUEUES } from '../support/models/model-arbitraries.js'
+import { ModelBroker } from '../support/models/model-broker.js'
+import { consume } from '../support/models/model-consume.js'
 import {
   get,
   getInTime,
@@ -17,9 +17,16 @@ import {
   publishStep,
   publishUnconfirmed,
   settleKept,
-} from '../support/model-messages.js'
-import { agreeOnCounts, type Step, take, takeTogether, World, withoutHanging } from '../support/model-run.js'
-import { ask, bindOrUnbind, declareOrDelete, givenUp } from '../support/model-topology.js'
+} from '../support/models/model-messages.js'
+import {
+  agreeOnCounts,
+  type Step,
+  take,
+  takeTogether,
+  World,
+  withoutHanging,
+} from '../support/models/model-run.js'
+import { ask, bindOrUnbind, declareOrDelete, givenUp } from '../support/models/model-topology.js'
 
 /** So many sequences, unless the time is up before; fast-check prints the seed of one that fails. */
 const SEQUENCES = 150

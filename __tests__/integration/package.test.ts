@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import * as source from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { type ChildOutcome, PROJECT, runNode } from '../support/child.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { type ChildOutcome, PROJECT, runNode } from '../support/faults/child.js'
 
 const MINUTE = 60_000
 const TSC = createRequire(import.meta.url).resolve('typescript/bin/tsc')

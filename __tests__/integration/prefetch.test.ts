@@ -1,7 +1,7 @@
 /** The prefetch count: how many messages a consumer may have in hand, and how that changes while it runs. */
 import { describe, expect, test } from '@jest/globals'
 import type { Message } from '../../src/index.js'
-import { newQueue, open } from '../support/client.js'
+import { newQueue, open } from '../support/broker/client.js'
 import {
   CLASSIC,
   consumersOf,
@@ -15,7 +15,7 @@ import {
   take,
   textsOf,
   untilReady,
-} from '../support/consuming.js'
+} from '../support/broker/consuming.js'
 import { errorOf, eventually } from '../support/outcome.js'
 
 const MINUTE = 60_000

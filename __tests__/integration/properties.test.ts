@@ -18,7 +18,7 @@ import {
   unsignedInt,
   unsignedShort,
 } from '../../src/index.js'
-import { getOne, newQueue, open } from '../support/client.js'
+import { getOne, newQueue, open } from '../support/broker/client.js'
 import { errorOf } from '../support/outcome.js'
 
 async function sendAndGet(options?: PublishOptions): Promise<Message> {

@@ -2,8 +2,8 @@
 
 import { expect, test } from '@jest/globals'
 import type { ClientOptions } from '../../src/index.js'
-import { ctl } from '../support/broker.js'
-import { newQueue, open, uniqueName } from '../support/client.js'
+import { ctl } from '../support/broker/broker.js'
+import { newQueue, open, uniqueName } from '../support/broker/client.js'
 
 /** The names of the connections whose name begins so, as the broker knows them. */
 async function namesAt(beginning: string): Promise<string[]> {

@@ -9,10 +9,10 @@ import {
   NackedError,
   type PublishOptions,
 } from '../../src/index.js'
-import { brokerIsAtLeast } from '../support/broker.js'
-import { getOne, getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
+import { brokerIsAtLeast } from '../support/broker/broker.js'
+import { getOne, getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { reachBroker } from '../support/memory/own-transport.js'
 import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
-import { reachBroker } from '../support/own-transport.js'
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, n) => `${n}`)
 

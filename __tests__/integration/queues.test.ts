@@ -10,8 +10,8 @@ import {
   ResourceLockedError,
   unsignedShort,
 } from '../../src/index.js'
-import { getOne, getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
-import { listed } from '../support/listing.js'
+import { getOne, getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { listed } from '../support/broker/listing.js'
 import { errorOf, eventually } from '../support/outcome.js'
 
 const COLUMNS = ['name', 'durable', 'auto_delete', 'exclusive', 'arguments']

@@ -5,11 +5,11 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from '@jest/globals'
 import { Client, ConnectionBrokenError, ResourceError } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { newQueue, open } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { newQueue, open } from '../support/broker/client.js'
+import { TcpProxy } from '../support/faults/proxy.js'
 import { handles } from '../support/handles.js'
 import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
-import { TcpProxy } from '../support/proxy.js'
 
 const MINUTE = 60_000
 

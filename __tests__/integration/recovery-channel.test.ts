@@ -4,8 +4,8 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Client, Message, Table } from '../../src/index.js'
-import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker.js'
-import { newQueue, open } from '../support/client.js'
+import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
+import { newQueue, open } from '../support/broker/client.js'
 import {
   CLASSIC,
   consumersOf,
@@ -17,10 +17,10 @@ import {
   take,
   textsOf,
   untilReady,
-} from '../support/consuming.js'
+} from '../support/broker/consuming.js'
+import { TcpProxy } from '../support/faults/proxy.js'
+import { measured } from '../support/faults/traffic.js'
 import { eventually } from '../support/outcome.js'
-import { TcpProxy } from '../support/proxy.js'
-import { measured } from '../support/traffic.js'
 
 const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 200 }

@@ -3,9 +3,8 @@
 
 import { describe, expect, test } from '@jest/globals'
 import type { Client, Message } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { Chaos } from '../support/chaos.js'
-import { newQueue, open } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { newQueue, open } from '../support/broker/client.js'
 import {
   ack,
   consumersOf,
@@ -16,9 +15,10 @@ import {
   take,
   textsOf,
   untilReady,
-} from '../support/consuming.js'
+} from '../support/broker/consuming.js'
+import { Chaos } from '../support/faults/chaos.js'
+import { type Cut, TcpProxy } from '../support/faults/proxy.js'
 import { eventually } from '../support/outcome.js'
-import { type Cut, TcpProxy } from '../support/proxy.js'
 
 const MINUTE = 60_000
 const MESSAGES = 20_000

@@ -2,11 +2,11 @@
 
 import { describe, expect, test } from '@jest/globals'
 import { type Client, ConnectionClosedError, TimeoutError } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { newClient, newQueue, open, uniqueName } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { newClient, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { TcpProxy } from '../support/faults/proxy.js'
 import { handles } from '../support/handles.js'
 import { errorOf, eventually, namesOf } from '../support/outcome.js'
-import { TcpProxy } from '../support/proxy.js'
 
 /** A broker that does not answer is given three seconds to say goodbye. */
 const SOON = 4000

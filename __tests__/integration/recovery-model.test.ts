@@ -5,12 +5,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Client, Consumer, Message } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { TcpProxy } from '../support/faults/proxy.js'
+import { measured } from '../support/faults/traffic.js'
+import { TopologyModel, type TopologyStep } from '../support/models/topology-model.js'
 import { namesOf, tally } from '../support/outcome.js'
-import { TcpProxy } from '../support/proxy.js'
-import { TopologyModel, type TopologyStep } from '../support/topology-model.js'
-import { measured } from '../support/traffic.js'
 
 /** Milliseconds: no run begins later than this, and the whole takes little more. */
 const BUDGET = 45_000

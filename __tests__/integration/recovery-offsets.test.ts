@@ -2,10 +2,10 @@
 
 import { describe, expect, test } from '@jest/globals'
 import { Client, ConnectionBrokenError } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { getTexts, newClient, newQueue, open } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { getTexts, newClient, newQueue, open } from '../support/broker/client.js'
+import { type Cut, type Direction, TcpProxy } from '../support/faults/proxy.js'
 import { errorOf, eventually } from '../support/outcome.js'
-import { type Cut, type Direction, TcpProxy } from '../support/proxy.js'
 
 const MINUTE = 60_000
 /** So many connections are tried at once. */

@@ -3,11 +3,11 @@
 
 import { describe, expect, test } from '@jest/globals'
 import { type Client, ConnectionBrokenError, ResourceError, TimeoutError } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { Chaos } from '../support/chaos.js'
-import { getTexts, newQueue, open, uniqueName } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { getTexts, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { Chaos } from '../support/faults/chaos.js'
+import { type Cut, TcpProxy } from '../support/faults/proxy.js'
 import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
-import { type Cut, TcpProxy } from '../support/proxy.js'
 
 const MINUTE = 60_000
 const MESSAGES = 20_000

@@ -11,12 +11,12 @@ import {
   ResourceLockedError,
 } from '../../src/index.js'
 import type { TopologyEntity } from '../../src/options.js'
-import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker.js'
-import { getOne, newExchange, newQueue, open, uniqueName } from '../support/client.js'
-import { consumersOf, iterate, take, textsOf } from '../support/consuming.js'
+import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
+import { getOne, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { consumersOf, iterate, take, textsOf } from '../support/broker/consuming.js'
+import { TcpProxy } from '../support/faults/proxy.js'
+import { measured } from '../support/faults/traffic.js'
 import { errorOf, eventually, namesOf } from '../support/outcome.js'
-import { TcpProxy } from '../support/proxy.js'
-import { measured } from '../support/traffic.js'
 
 const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 200 }

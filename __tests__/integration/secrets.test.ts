@@ -3,9 +3,9 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { AuthenticationError } from '../../src/index.js'
-import { brokerUrl, ctl } from '../support/broker.js'
-import { open, uniqueName } from '../support/client.js'
-import { TcpProxy } from '../support/proxy.js'
+import { brokerUrl, ctl } from '../support/broker/broker.js'
+import { open, uniqueName } from '../support/broker/client.js'
+import { TcpProxy } from '../support/faults/proxy.js'
 
 let user: string
 

@@ -1,8 +1,8 @@
 /** ack, nack and reject: one by one, several at once, in any order, and when it is too late. */
 import { describe, expect, test } from '@jest/globals'
 import type { Client, Message } from '../../src/index.js'
-import { newExchange, newQueue, open } from '../support/client.js'
-import { fill, iterate, numbers, readyIn, take, textsOf, untilReady } from '../support/consuming.js'
+import { newExchange, newQueue, open } from '../support/broker/client.js'
+import { fill, iterate, numbers, readyIn, take, textsOf, untilReady } from '../support/broker/consuming.js'
 
 const ALREADY_SETTLED = expect.objectContaining({ code: 'ALREADY_SETTLED' })
 

@@ -1,7 +1,7 @@
 /** A slow reader of a flooded queue: what waits in the client is bounded, and its other work goes on. */
 import { describe, expect, test } from '@jest/globals'
-import { newQueue, open } from '../support/client.js'
-import { ack, CLASSIC, fill, iterate, QUORUM, readyIn, take } from '../support/consuming.js'
+import { newQueue, open } from '../support/broker/client.js'
+import { ack, CLASSIC, fill, iterate, QUORUM, readyIn, take } from '../support/broker/consuming.js'
 import { eventually } from '../support/outcome.js'
 
 const MINUTE = 60_000

@@ -1,8 +1,8 @@
 /** Streams: where reading begins, and that a change of the prefetch count neither repeats nor skips a message. */
 import { describe, expect, test } from '@jest/globals'
 import type { Client, FieldValue, Message } from '../../src/index.js'
-import { newQueue, open } from '../support/client.js'
-import { ack, fill, isPending, iterate, numbers, STREAM, take, textsOf } from '../support/consuming.js'
+import { newQueue, open } from '../support/broker/client.js'
+import { ack, fill, isPending, iterate, numbers, STREAM, take, textsOf } from '../support/broker/consuming.js'
 
 const newStream = (client: Client): Promise<string> => newQueue(client, { arguments: STREAM.declare })
 

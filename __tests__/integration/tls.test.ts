@@ -12,9 +12,9 @@ import {
   ConnectionBrokenError,
   type Mechanism,
 } from '../../src/index.js'
-import { type PrivateNode, startPrivateNode } from '../support/broker.js'
-import { type Certificates, makeCertificates } from '../support/certificates.js'
-import { newClient, open } from '../support/client.js'
+import { type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
+import { type Certificates, makeCertificates } from '../support/broker/certificates.js'
+import { newClient, open } from '../support/broker/client.js'
 import { errorOf } from '../support/outcome.js'
 
 const MINUTE = 60_000

@@ -11,11 +11,11 @@ import {
   TimeoutError,
   type Transport,
 } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { getOne, newClient, newQueue, open } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { getOne, newClient, newQueue, open } from '../support/broker/client.js'
+import { TcpProxy } from '../support/faults/proxy.js'
+import { type OwnTransport, reachBroker } from '../support/memory/own-transport.js'
 import { errorOf, eventually } from '../support/outcome.js'
-import { type OwnTransport, reachBroker } from '../support/own-transport.js'
-import { TcpProxy } from '../support/proxy.js'
 
 const broker = new URL(brokerUrl())
 

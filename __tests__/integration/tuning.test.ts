@@ -3,10 +3,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
 import { type AmqpError, ArgumentError, ConnectionBrokenError, ResourceError } from '../../src/index.js'
-import { brokerUrl } from '../support/broker.js'
-import { getOne, newQueue, open, uniqueName } from '../support/client.js'
+import { brokerUrl } from '../support/broker/broker.js'
+import { getOne, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { TcpProxy } from '../support/faults/proxy.js'
 import { errorOf, namesOf, tally } from '../support/outcome.js'
-import { TcpProxy } from '../support/proxy.js'
 
 describe('frameMax', () => {
   test('of 8192 bytes cuts bodies into frames that small, both ways', async () => {

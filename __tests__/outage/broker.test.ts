@@ -4,12 +4,12 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type Client, ConnectionBrokenError, TimeoutError } from '../../src/index.js'
-import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker.js'
-import { newQueue, open, uniqueName } from '../support/client.js'
-import { CLASSIC, QUORUM, type QueueKind, readyIn } from '../support/consuming.js'
+import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
+import { newQueue, open, uniqueName } from '../support/broker/client.js'
+import { CLASSIC, QUORUM, type QueueKind, readyIn } from '../support/broker/consuming.js'
+import { TcpProxy } from '../support/faults/proxy.js'
+import { measured, Producer, Taker } from '../support/faults/traffic.js'
 import { errorOf, eventually } from '../support/outcome.js'
-import { TcpProxy } from '../support/proxy.js'
-import { measured, Producer, Taker } from '../support/traffic.js'
 
 const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 500 }

@@ -4,11 +4,11 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type Client, type Consumer, NackedError } from '../../src/index.js'
-import { type PrivateNode, startPrivateCluster, stopCluster } from '../support/broker.js'
-import { open } from '../support/client.js'
-import { QUORUM, readyIn } from '../support/consuming.js'
+import { type PrivateNode, startPrivateCluster, stopCluster } from '../support/broker/broker.js'
+import { open } from '../support/broker/client.js'
+import { QUORUM, readyIn } from '../support/broker/consuming.js'
+import { measured, Producer, Taker } from '../support/faults/traffic.js'
 import { eventually } from '../support/outcome.js'
-import { measured, Producer, Taker } from '../support/traffic.js'
 
 const MINUTE = 60_000
 const RECOVERY = { initialDelay: 50, maxDelay: 1000 }

@@ -3,7 +3,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PROJECT } from './child.js'
+import { PROJECT } from './faults/child.js'
 
 export interface TextFile {
   /** Relative to the project. */

@@ -3,7 +3,7 @@ import { format } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import debug from 'debug'
 import { AuthenticationError, type ClientOptions, connect } from '../../src/index.js'
-import { type PeerOptions, ScriptedPeer, turns } from '../support/scripted-peer.js'
+import { type PeerOptions, ScriptedPeer, turns } from '../support/memory/scripted-peer.js'
 
 const PASSWORD = 'pa55w0rd'
 const SECRETS = [PASSWORD, Buffer.from(PASSWORD).toString('base64'), Buffer.from(PASSWORD).toString('hex')]

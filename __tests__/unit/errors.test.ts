@@ -1,7 +1,7 @@
 /** Covers the tree of errors: classes, stable codes, context, the mapping from reply codes, and what an error may hold. */
 import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
-import * as constants from '../../src/codec/constants.gen.js'
+import * as constants from '../../src/constants.gen.js'
 import * as errors from '../../src/errors.js'
 import {
   AmqpError,

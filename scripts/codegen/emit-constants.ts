@@ -1,4 +1,4 @@
-/** Owns the text of `src/codec/constants.gen.ts`: class ids and reply codes. */
+/** Owns the text of `src/constants.gen.ts`: class ids and reply codes. */
 import { constantCase } from './names.js'
 import { classes, replyCodes } from './spec.js'
 

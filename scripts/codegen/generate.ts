@@ -10,7 +10,7 @@ const NOTICE =
 /** Gives the text of every generated file by its path from the package's root. */
 export function generate(version: string): ReadonlyMap<string, string> {
   return new Map([
-    ['src/codec/constants.gen.ts', NOTICE + emitConstants()],
+    ['src/constants.gen.ts', NOTICE + emitConstants()],
     ['src/codec/methods.gen.ts', NOTICE + emitMethods()],
     ['src/codec/properties.gen.ts', NOTICE + emitProperties()],
     ['src/version.gen.ts', NOTICE + emitVersion(version)],

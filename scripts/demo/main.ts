@@ -44,7 +44,7 @@ interface Arguments {
   readonly chaos: boolean
 }
 
-interface Source {
+interface QueueConsumer {
   readonly path: string
   readonly file: FileHandle
   readonly size: number
@@ -83,7 +83,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   EISDIR: 'is a directory',
 }
 
-async function openSource(path: string): Promise<Source> {
+async function openSource(path: string): Promise<QueueConsumer> {
   let file: FileHandle | undefined
   try {
     file = await open(path)
@@ -100,7 +100,12 @@ async function openSource(path: string): Promise<Source> {
 }
 
 /** Sends the source through the broker, with chaos or without; true if what came out is what went in. */
-async function send(source: Source, broker: Broker, chaos: boolean, signal: AbortSignal): Promise<boolean> {
+async function send(
+  source: QueueConsumer,
+  broker: Broker,
+  chaos: boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
   const way = chaos ? await Chaos.start(broker.url) : undefined
   try {
     return await sendBy(way, source, broker, signal)
@@ -111,7 +116,7 @@ async function send(source: Source, broker: Broker, chaos: boolean, signal: Abor
 
 async function sendBy(
   way: Chaos | undefined,
-  source: Source,
+  source: QueueConsumer,
   broker: Broker,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -140,7 +145,7 @@ async function sendThrough(
   client: Client,
   info: ServerInfo,
   queue: string,
-  source: Source,
+  source: QueueConsumer,
   rebuilt: RebuiltFile,
   broker: Broker,
   way: Chaos | undefined,

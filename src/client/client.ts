@@ -3,7 +3,10 @@
  * frames and sockets.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Reply } from '../connection/channel.js'
+import { encodeRequest } from '../connection/request.js'
 import { AmqpError, ArgumentError, ConnectionClosedError } from '../errors.js'
+import { connectionLost, timedOut } from '../operation-errors.js'
 import type {
   AckOptions,
   ClientMetrics,
@@ -20,20 +23,19 @@ import type {
   ServerInfo,
   UrlSource,
 } from '../options.js'
-import { Link } from '../recovery/link.js'
-import { type ReplayEvents, restoreQueue } from '../recovery/replay.js'
-import type { Reply } from '../session/channel.js'
-import { encodeRequest } from '../session/request.js'
+import { RecoveringConnection } from '../recovery/recovering-connection.js'
+import { type ReplayEvents, restoreQueue } from '../recovery/topology-replay.js'
 import type { Session } from '../session/session.js'
 import type { Settlement, Settler } from '../session/settlement.js'
 import { consumeRequest, type SubscribedQueue } from '../session/subscription.js'
-import { checkOptions, lossOf, type Outcome, timedOut } from '../session/ticket.js'
-import { checkAbandonable, watchAbandonment } from '../util/abandon.js'
+import type { Outcome } from '../ticket.js'
+import { checkAbortOptions, watchAbort } from '../util/abort.js'
+import { checkOptions } from '../util/check.js'
 import { ignore } from '../util/promise.js'
-import { planConsumer } from './consume-plan.js'
+import { planConsumer } from './consume-options.js'
 import { Consumer, type ConsumerHome } from './consumer.js'
 import { Message } from './message.js'
-import { readPublish } from './publish-plan.js'
+import { readPublish } from './publish-options.js'
 import { Topology } from './topology.js'
 
 const ACK: Settlement = { kind: 'ack', multiple: false }
@@ -45,7 +47,7 @@ const RESTORE_PATIENCE = 5000
 /** A connection to RabbitMQ. */
 export class Client extends Topology implements AsyncDisposable {
   /** @internal */
-  protected override readonly link: Link
+  protected override readonly link: RecoveringConnection
   readonly #consumers = new Set<Consumer>()
   readonly #consumerHome: ConsumerHome
   readonly #replayEvents: ReplayEvents = {
@@ -68,7 +70,7 @@ export class Client extends Topology implements AsyncDisposable {
   constructor(url: UrlSource = 'amqp:///', options: ClientOptions = {}) {
     super()
     checkOptions('Client', options)
-    this.link = new Link(url, options, this.counter, {
+    this.link = new RecoveringConnection(url, options, this.counter, {
       onConnect: info => this.tell('connect', info),
       onDisconnect: error => this.tell('disconnect', error),
       onReconnecting: attempt => this.tell('reconnecting', attempt),
@@ -126,7 +128,9 @@ export class Client extends Topology implements AsyncDisposable {
     try {
       await this.link.updateSecret(newSecret, reason)
     } catch (error) {
-      throw error instanceof AmqpError && error.operation === undefined ? lossOf(error, context) : error
+      throw error instanceof AmqpError && error.operation === undefined
+        ? connectionLost(error, context)
+        : error
     }
   }
 
@@ -168,7 +172,7 @@ export class Client extends Topology implements AsyncDisposable {
     const { timeout = DRAIN_TIMEOUT } = options ?? {}
     try {
       checkOptions('drain', options)
-      checkAbandonable({ timeout })
+      checkAbortOptions({ timeout })
     } catch (error) {
       return Promise.reject(this.named('drain', error))
     }
@@ -379,7 +383,7 @@ export class Client extends Topology implements AsyncDisposable {
           reject(reason)
         }
       })
-      const stop = watchAbandonment({ timeout }, ignore, () => reject(timedOut('drain', timeout, context)))
+      const stop = watchAbort({ timeout }, ignore, () => reject(timedOut('drain', timeout, context)))
       end.addEventListener('abort', stop)
     })
   }

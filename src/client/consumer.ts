@@ -3,17 +3,18 @@
  * deliveries, the shared window, and the consumer's end. What goes over the wire, and on which connection, is the
  * business of its lives.
  */
+
+import type { Content } from '../connection/content.js'
 import { type AmqpError, ConnectionClosedError, ConsumerCancelledError, ResourceError } from '../errors.js'
+import { connectionLost, withContext } from '../operation-errors.js'
 import type { ForEachOptions } from '../options.js'
-import type { Content } from '../session/content.js'
 import type { Settlement, Settler } from '../session/settlement.js'
-import { lossOf, withContext } from '../session/ticket.js'
 import { Deque } from '../util/deque.js'
 import { type Deferred, defer, ignore, quiet } from '../util/promise.js'
-import type { DeliveryWindow } from './delivery-window.js'
 import { forEachMessage, type HandlerHome, planForEach } from './for-each.js'
-import { Lives, type LivesSetup } from './lives.js'
 import { Message } from './message.js'
+import type { PrefetchWindow } from './prefetch-window.js'
+import { RecoveringSubscription, type SubscriptionSetup } from './recovering-subscription.js'
 
 /** What a consumer needs of its client. */
 export interface ConsumerHome {
@@ -24,9 +25,9 @@ export interface ConsumerHome {
 }
 
 /** How a consumer is made. */
-export interface ConsumerSetup extends LivesSetup {
+export interface ConsumerSetup extends SubscriptionSetup {
   readonly noAck: boolean
-  readonly window: DeliveryWindow
+  readonly window: PrefetchWindow
   readonly signal: AbortSignal | undefined
 }
 
@@ -55,10 +56,10 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   readonly #home: ConsumerHome
   readonly #setup: ConsumerSetup
   readonly #ready: Deferred<void> = defer<void>()
-  readonly #lives: Lives
+  readonly #lives: RecoveringSubscription
   /** Every queue was consumed from, once at least. */
   #begun = false
-  readonly #window: DeliveryWindow
+  readonly #window: PrefetchWindow
   readonly #noAck: boolean
   readonly #buffer = new Deque<Message>()
   readonly #waiting = new Deque<Deferred<IteratorResult<Message, undefined>>>()
@@ -203,7 +204,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   /** @internal There will be no other connection. */
   fail(reason: AmqpError): void {
     if (this.#ending !== undefined) return
-    const error = lossOf(reason, this.#setup.context)
+    const error = connectionLost(reason, this.#setup.context)
     this.#gone?.resolve(error)
     this.#end({ error })
   }
@@ -230,9 +231,9 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     return () => signal.removeEventListener('abort', abort)
   }
 
-  #makeLives(setup: LivesSetup): Lives {
+  #makeLives(setup: SubscriptionSetup): RecoveringSubscription {
     const window = this.#window
-    return new Lives(setup, {
+    return new RecoveringSubscription(setup, {
       get prefetch() {
         return window.wire
       },

@@ -4,9 +4,9 @@
  */
 import { AlreadySettledError, ArgumentError } from '../errors.js'
 import type { ForEachOptions } from '../options.js'
-import { checkOptions } from '../session/ticket.js'
-import { Places } from '../util/places.js'
+import { checkOptions } from '../util/check.js'
 import { ignore } from '../util/promise.js'
+import { Slots } from '../util/slots.js'
 import type { Message } from './message.js'
 
 /** What a consumer has to do with its handlers. */
@@ -32,7 +32,7 @@ export async function forEachMessage(
   noAck: boolean,
   { concurrency, signal, requeue, onError }: ForEachPlan,
 ): Promise<void> {
-  const places = new Places(concurrency)
+  const places = new Slots(concurrency)
   const failures: unknown[] = []
   let gone: { readonly error: unknown } | undefined
   let wake = ignore

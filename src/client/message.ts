@@ -5,9 +5,9 @@
 import { inspect } from 'node:util'
 import { decodeBasicDeliver, decodeBasicGetOk } from '../codec/methods.gen.js'
 import { decodeBasicHeaders, decodeBasicProperties } from '../codec/properties.gen.js'
+import type { Content } from '../connection/content.js'
 import { AlreadySettledError, ArgumentError } from '../errors.js'
 import type { AckOptions, MessageProperties, NackOptions, RejectOptions, Table } from '../options.js'
-import type { Content } from '../session/content.js'
 import type { Settlement, Settler } from '../session/settlement.js'
 import { Reader } from '../wire/reader.js'
 

@@ -4,7 +4,10 @@
  */
 import { EventEmitter } from 'node:events'
 import type { ArgsOf, ReplyOf, SynchronousName } from '../codec/methods.gen.js'
+import type { Reply } from '../connection/channel.js'
+import { encodeRequest } from '../connection/request.js'
 import { type AmqpError, ArgumentError, ResourceError } from '../errors.js'
+import { withContext } from '../operation-errors.js'
 import type {
   BindOptions,
   ExchangeDeclareOptions,
@@ -19,13 +22,12 @@ import type {
   Table,
   TopologyEntity,
 } from '../options.js'
-import type { Link } from '../recovery/link.js'
-import type { Undertaking } from '../recovery/operations.js'
+import type { OperationTask } from '../recovery/operations.js'
+import type { RecoveringConnection } from '../recovery/recovering-connection.js'
 import type { TopologyRecord } from '../recovery/topology-record.js'
-import type { Reply } from '../session/channel.js'
-import { encodeRequest } from '../session/request.js'
 import type { Session } from '../session/session.js'
-import { checkOptions, type Outcome, TicketCounter, withContext } from '../session/ticket.js'
+import { type Outcome, TicketCounter } from '../ticket.js'
+import { checkOptions } from '../util/check.js'
 import { copyTable } from '../util/copy-table.js'
 
 /** What a client tells, and with what. No event has to be listened to. */
@@ -235,7 +237,7 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
   }
 
   /** @internal */
-  protected abstract readonly link: Link
+  protected abstract readonly link: RecoveringConnection
 
   /** What this client has declared. */
   protected get record(): TopologyRecord {
@@ -246,7 +248,7 @@ export abstract class Topology extends EventEmitter<ClientEvents> {
   protected perform<T>(
     operation: string,
     options: OperationOptions,
-    prepare: () => Undertaking<T>,
+    prepare: () => OperationTask<T>,
   ): Promise<T> {
     try {
       checkOptions(operation, options)

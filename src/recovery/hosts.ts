@@ -2,10 +2,11 @@
  * Owns where a client may connect to: the URLs, or the function that gives them anew before each attempt, the hosts
  * beside them, the order in which they are tried, and the trying.
  */
+
+import { type ConnectionConfig, resolveConfig } from '../connection/connection-config.js'
+import type { Metrics } from '../connection/metrics.js'
 import { ArgumentError, ConnectionBrokenError } from '../errors.js'
 import type { ClientOptions, UrlSource } from '../options.js'
-import { resolveConfig, type SessionConfig } from '../session/config.js'
-import type { Metrics } from '../session/metrics.js'
 import { type Renewal, Session, type SessionEvents } from '../session/session.js'
 
 export class Hosts {
@@ -13,11 +14,11 @@ export class Hosts {
   readonly #options: ClientOptions
   readonly #shuffled: boolean
   /** Undefined where a function gives the URLs: they are known only when it is asked. */
-  readonly #fixed: readonly SessionConfig[] | undefined
+  readonly #fixed: readonly ConnectionConfig[] | undefined
   /** The secret that took the place of the password (connection.update-secret). */
   #newSecret: string | undefined
   /** What is tried at the next attempt; where a function says so, what was tried at the last. */
-  #order: readonly SessionConfig[]
+  #order: readonly ConnectionConfig[]
 
   /** Throws {@link ArgumentError} where a URL, a host or an option makes no sense. */
   constructor(source: UrlSource, options: ClientOptions) {
@@ -45,7 +46,7 @@ export class Hosts {
   }
 
   /** Where to connect, in the order to try. Rejects as the user's function does. */
-  async candidates(): Promise<readonly SessionConfig[]> {
+  async candidates(): Promise<readonly ConnectionConfig[]> {
     if (this.#fixed === undefined) {
       this.#order = this.#arrange(await this.#ask())
       return this.#order
@@ -56,27 +57,27 @@ export class Hosts {
   }
 
   /** The same host, with the credentials of the moment. Rejects as the user's function does. */
-  async renew(config: SessionConfig): Promise<SessionConfig> {
+  async renew(config: ConnectionConfig): Promise<ConnectionConfig> {
     if (this.#fixed !== undefined) return this.#present(config)
     const configs = await this.#ask()
     return configs.find(({ hostLabel }) => hostLabel === config.hostLabel) ?? config
   }
 
-  async #ask(): Promise<readonly SessionConfig[]> {
+  async #ask(): Promise<readonly ConnectionConfig[]> {
     return this.#resolve(await (this.#source as () => string | readonly string[])())
   }
 
-  #present(config: SessionConfig): SessionConfig {
+  #present(config: ConnectionConfig): ConnectionConfig {
     const password = this.#newSecret
     if (password === undefined) return config
     return { ...config, credentials: { ...config.credentials, password } }
   }
 
-  #arrange(configs: readonly SessionConfig[]): readonly SessionConfig[] {
+  #arrange(configs: readonly ConnectionConfig[]): readonly ConnectionConfig[] {
     return this.#shuffled ? shuffle(configs) : configs
   }
 
-  #resolve(urls: string | readonly string[]): readonly SessionConfig[] {
+  #resolve(urls: string | readonly string[]): readonly ConnectionConfig[] {
     const list = typeof urls === 'string' ? [urls] : urls
     if (!Array.isArray(list) || list.length === 0) {
       throw new ArgumentError('the URL must be a string, several in an array, or a function that gives them')
@@ -91,7 +92,7 @@ export class Hosts {
   }
 
   /** The same URL at another host. */
-  #atHost(url: string, host: string): SessionConfig {
+  #atHost(url: string, host: string): ConnectionConfig {
     const config = resolveConfig(url, this.#options)
     const scheme = url.slice(0, url.indexOf(':'))
     const { address, hostLabel } = resolveConfig(`${scheme}://${host}`, {})
@@ -101,7 +102,7 @@ export class Hosts {
 
 /** Opens a session at the first host that answers; where none does, the error says what each of them answered. */
 export async function openAny(
-  candidates: readonly SessionConfig[],
+  candidates: readonly ConnectionConfig[],
   events: SessionEvents,
   signal: AbortSignal,
   metrics: Metrics,

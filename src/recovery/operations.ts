@@ -2,114 +2,121 @@
  * Owns the operations of a client over all its connections: each begins on the session that is there, waits while there
  * is none, and begins again on the next one where repeating it is harmless. Knows nothing of what the operations are.
  */
-import { type AmqpError, type ErrorContext, ResourceError } from '../errors.js'
+import { type ErrorContext, ResourceError } from '../errors.js'
+import { type ConnectionLoss, connectionLost, withContext } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
-import { isHardLoss, MOST_HARD_LOSSES } from '../session/hard-loss.js'
+import { isConnectionFault, MAX_CONNECTION_FAULTS } from '../reply-codes.js'
 import type { Session } from '../session/session.js'
-import {
-  lossOf,
-  type Outcome,
-  type Ticket,
-  type TicketCounter,
-  TicketRegistry,
-  withContext,
-} from '../session/ticket.js'
+import { type Outcome, Ticket, type TicketCounter } from '../ticket.js'
+import { checkAbortOptions } from '../util/abort.js'
+import { type Deferred, defer } from '../util/promise.js'
+import type { Recoverable } from './recoverable.js'
 
 /** What an operation does, and whether it may be done twice. */
-export interface Undertaking<T> {
+export interface OperationTask<T> {
   /** Begins it; the outcome settles its promise. */
   begin(session: Session, outcome: Outcome<T>): void
   readonly repeatable: boolean
 }
 
-export class Operations {
-  readonly #tickets: TicketRegistry
+export class Operations implements Recoverable {
+  readonly #counter: TicketCounter
   readonly #maxWaiting: number
-  readonly #underWay = new Map<number, Operation<never>>()
+  readonly #pending = new Map<number, Operation<never>>()
   #session: Session | undefined
+  #idle: Deferred<void> | undefined
 
   constructor(counter: TicketCounter, maxWaiting: number) {
-    this.#tickets = new TicketRegistry(counter)
+    this.#counter = counter
     this.#maxWaiting = maxWaiting
   }
 
-  /** How many are under way, or wait. */
+  /** How many are in progress, or wait. */
   get size(): number {
-    return this.#tickets.size
+    return this.#pending.size
   }
 
   /** Begins an operation. Throws {@link ArgumentError} where `signal` or `timeout` make no sense. */
-  perform<T>(operation: string, options: OperationOptions, undertaking: Undertaking<T>): Ticket<T> {
-    const ticket = this.#tickets.open<T>(operation, options, settled => this.#underWay.delete(settled.id))
-    if (ticket.settled) return ticket
-    if (this.#session === undefined && this.#underWay.size >= this.#maxWaiting) {
+  perform<T>(operation: string, options: OperationOptions, task: OperationTask<T>): Promise<T> {
+    checkAbortOptions(options)
+    const id = this.#counter.next()
+    const ticket = new Ticket<T>(id, operation, options, () => this.#onSettled(id))
+    if (ticket.settled) return ticket.promise
+    if (this.#session === undefined && this.#pending.size >= this.#maxWaiting) {
       const limit = `${this.#maxWaiting} operations wait already (maxPendingOperations)`
       ticket.reject(new ResourceError(`${operation}: ${limit}`, ticket.context))
-      return ticket
+      return ticket.promise
     }
-    const begun = new Operation(ticket, undertaking)
-    this.#underWay.set(ticket.id, begun as unknown as Operation<never>)
+    const begun = new Operation(ticket, task)
+    this.#pending.set(id, begun as unknown as Operation<never>)
     if (this.#session !== undefined) begun.begin(this.#session)
-    return ticket
+    return ticket.promise
   }
 
-  /** There is a session: what waits begins, in order. */
-  attach(session: Session): void {
+  /** What waits begins, in order. */
+  attach(session: Session): undefined {
     this.#session = session
-    for (const operation of [...this.#underWay.values()]) operation.begin(session)
+    for (const operation of [...this.#pending.values()]) operation.begin(session)
   }
 
-  /** The session is gone. What may not be repeated ends, and so does what the broker blames. */
-  detach(reason: AmqpError, blamed: readonly ErrorContext[]): void {
+  /** What may not be repeated ends, and so does what the broker blames. */
+  detach(loss: ConnectionLoss): void {
     this.#session = undefined
-    for (const operation of [...this.#underWay.values()]) operation.interrupt(reason, blamed)
+    for (const operation of [...this.#pending.values()]) operation.interrupt(loss)
   }
 
-  /** Nothing will be done any more. */
-  end(reason: AmqpError, blamed: readonly ErrorContext[]): void {
+  end(loss: ConnectionLoss): void {
     this.#session = undefined
-    for (const operation of [...this.#underWay.values()]) operation.end(reason, blamed)
+    for (const operation of [...this.#pending.values()]) operation.end(loss)
   }
 
-  /** Resolves when none is under way. */
   idle(): Promise<void> {
-    return this.#tickets.idle()
+    if (this.#pending.size === 0) return Promise.resolve()
+    this.#idle ??= defer<void>()
+    return this.#idle.promise
+  }
+
+  #onSettled(id: number): void {
+    this.#pending.delete(id)
+    if (this.#idle === undefined || this.#pending.size > 0) return
+    this.#idle.resolve()
+    this.#idle = undefined
   }
 }
 
 class Operation<T> {
   readonly #ticket: Ticket<T>
-  readonly #undertaking: Undertaking<T>
-  /** The try on the session that is there; one on a session that is gone has no say any more. */
+  readonly #task: OperationTask<T>
+  /** The attempt on the session that is there; an earlier one has no say any more. */
   #attempt: Attempt<T> | undefined
-  /** How often it was under way when the broker ended the connection for an error in what was sent. */
-  #hardLosses = 0
+  /** How often it was in flight when the broker ended the connection over an error in what was sent. */
+  #connectionFaults = 0
 
-  constructor(ticket: Ticket<T>, undertaking: Undertaking<T>) {
+  constructor(ticket: Ticket<T>, task: OperationTask<T>) {
     this.#ticket = ticket
-    this.#undertaking = undertaking
+    this.#task = task
   }
 
   begin(session: Session): void {
     const attempt = new Attempt(this.#ticket)
     this.#attempt = attempt
-    this.#undertaking.begin(session, attempt)
+    this.#task.begin(session, attempt)
   }
 
-  interrupt(reason: AmqpError, blamed: readonly ErrorContext[]): void {
+  interrupt(loss: ConnectionLoss): void {
     if (this.#attempt === undefined) return
     this.#attempt.over = true
     this.#attempt = undefined
-    if (isHardLoss(reason)) this.#hardLosses++
-    const mayRepeat = this.#undertaking.repeatable && this.#hardLosses < MOST_HARD_LOSSES
-    if (!mayRepeat || this.#isAmong(blamed)) this.end(reason, blamed)
+    if (isConnectionFault(loss.reason)) this.#connectionFaults++
+    const mayRepeat = this.#task.repeatable && this.#connectionFaults < MAX_CONNECTION_FAULTS
+    if (!mayRepeat || this.#isAmong(loss.blamed)) this.end(loss)
   }
 
-  end(reason: AmqpError, blamed: readonly ErrorContext[]): void {
+  end({ reason, blamed }: ConnectionLoss): void {
     const { context } = this.#ticket
     // Where several may be meant, the error is nobody's own.
     const guilty = blamed.length === 1 && this.#isAmong(blamed)
-    this.#ticket.reject(guilty ? withContext(reason, context) : lossOf(reason, context))
+    this.#ticket.reject(guilty ? withContext(reason, context) : connectionLost(reason, context))
   }
 
   #isAmong(blamed: readonly ErrorContext[]): boolean {
@@ -119,7 +126,7 @@ class Operation<T> {
 
 class Attempt<T> implements Outcome<T> {
   readonly #ticket: Ticket<T>
-  /** The session of this try is gone. */
+  /** The session of this attempt is gone. */
   over = false
 
   constructor(ticket: Ticket<T>) {

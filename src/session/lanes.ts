@@ -3,11 +3,12 @@
  * takes down its own lane and nothing else. Lanes that a burst needed are closed again
  * when it is over. Knows nothing of what the operations are.
  */
+
+import { type Channel, type ChannelOwner, type Reply, silentOwner } from '../connection/channel.js'
+import type { Request } from '../connection/request.js'
 import { ConnectionClosedError, ResourceError } from '../errors.js'
-import { Places, type Task } from '../util/places.js'
-import { type Channel, type ChannelOwner, type Reply, silentOwner } from './channel.js'
-import type { Request } from './request.js'
-import type { Outcome } from './ticket.js'
+import type { Outcome } from '../ticket.js'
+import { Slots, type Task } from '../util/slots.js'
 
 /** The part of the session that lanes need. */
 export interface LaneHome {
@@ -21,7 +22,7 @@ const KEPT_LANES = 1
 
 export class Lanes {
   readonly #home: LaneHome
-  readonly #places: Places
+  readonly #places: Slots
   readonly #maxWaiting: number
   readonly #idle: Channel[] = []
   /** The fewest lanes that were idle since the timer was set: these nobody needs. */
@@ -30,7 +31,7 @@ export class Lanes {
 
   constructor(home: LaneHome, concurrency: number, maxWaiting: number) {
     this.#home = home
-    this.#places = new Places(concurrency)
+    this.#places = new Slots(concurrency)
     this.#maxWaiting = maxWaiting
   }
 

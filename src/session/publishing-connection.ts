@@ -3,11 +3,12 @@
  * publishes while it is short of memory or disk, so publishing has one of its own, opened with the first publish:
  * everything else goes on then. Where none is wanted, or none to be had, it shares the session's.
  */
+
+import type { Connection, ConnectionEvents } from '../connection/connection.js'
 import { debugConnection } from '../debug.js'
 import { type AmqpError, ConnectionBrokenError, type ConnectionClosedError } from '../errors.js'
-import type { Connection, ConnectionEvents } from './connection.js'
-import { isHardLoss } from './hard-loss.js'
-import type { Publisher } from './publisher.js'
+import type { Publisher } from '../publishing/publisher.js'
+import { isConnectionFault } from '../reply-codes.js'
 
 /** What it needs of its session. */
 export interface PublishingHome {
@@ -65,7 +66,8 @@ export class PublishingConnection {
     const own = this.#own
     this.#own = undefined
     // What is published on a connection of its own has no part in an error of the other one.
-    const told = own !== undefined && isHardLoss(reason) ? new ConnectionBrokenError(reason.message) : reason
+    const told =
+      own !== undefined && isConnectionFault(reason) ? new ConnectionBrokenError(reason.message) : reason
     own?.drop(told)
     this.#publisher?.detach(told)
   }

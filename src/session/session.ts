@@ -2,6 +2,12 @@
  * Owns the work on one live connection, and on another for publishing: operation lanes, getting, subscriptions, and the
  * publisher that writes for as long as both last. Knows nothing of reconnecting.
  */
+
+import type { Channel, ChannelOwner, Reply } from '../connection/channel.js'
+import { Connection, type ConnectionEvents } from '../connection/connection.js'
+import type { ConnectionConfig } from '../connection/connection-config.js'
+import type { Metrics } from '../connection/metrics.js'
+import type { Request } from '../connection/request.js'
 import {
   type AmqpError,
   ConnectionBrokenError,
@@ -9,20 +15,15 @@ import {
   type ErrorContext,
 } from '../errors.js'
 import type { ServerInfo } from '../options.js'
-import { unlessAborted } from '../util/abandon.js'
-import type { Channel, ChannelOwner, Reply } from './channel.js'
-import type { SessionConfig } from './config.js'
-import { Connection, type ConnectionEvents } from './connection.js'
-import { Getter } from './getter.js'
-import { isHardLoss } from './hard-loss.js'
+import { type Publisher, RESERVED_CHANNELS } from '../publishing/publisher.js'
+import { isConnectionFault } from '../reply-codes.js'
+import type { Outcome } from '../ticket.js'
+import { unlessAborted } from '../util/abort.js'
+import { GetChannels } from './get-channels.js'
 import { Lanes } from './lanes.js'
-import type { Metrics } from './metrics.js'
-import { type Publisher, RESERVED_CHANNELS } from './publisher.js'
 import { PublishingConnection, type PublishingHome } from './publishing-connection.js'
-import type { Request } from './request.js'
 import type { Settler } from './settlement.js'
 import { Subscription, type SubscriptionPlan, type SubscriptionSink } from './subscription.js'
-import type { Outcome } from './ticket.js'
 
 /** What a session tells whoever opened it. */
 export interface SessionEvents {
@@ -33,27 +34,27 @@ export interface SessionEvents {
 }
 
 /** Gives a configuration anew, with the credentials of the moment. */
-export type Renewal = (config: SessionConfig) => Promise<SessionConfig>
+export type Renewal = (config: ConnectionConfig) => Promise<ConnectionConfig>
 
 export class Session {
   readonly #connection: Connection
   readonly #events: SessionEvents
   readonly #lanes: Lanes
-  readonly #getter: Getter
+  readonly #getter: GetChannels
   readonly #publishing: PublishingConnection
   /** Why the session ends, where that is not its own connection's end. */
   #loss: AmqpError | undefined
 
   private constructor(
     connection: Connection,
-    config: SessionConfig,
+    config: ConnectionConfig,
     events: SessionEvents,
     openAnother: PublishingHome['open'],
   ) {
     this.#connection = connection
     this.#events = events
     this.#lanes = new Lanes(this, config.operationConcurrency, config.maxPendingOperations)
-    this.#getter = new Getter({
+    this.#getter = new GetChannels({
       outbox: connection.outbox,
       lanes: this.#lanes,
       openChannel: o => this.openChannel(o),
@@ -72,7 +73,7 @@ export class Session {
    * has a connection of its own to the same host.
    */
   static async open(
-    config: SessionConfig,
+    config: ConnectionConfig,
     events: SessionEvents,
     signal: AbortSignal,
     metrics: Metrics,
@@ -187,7 +188,7 @@ export class Session {
 
   /** An error in what was published is no fault of anything on this connection, so that is not told of it. */
   #onPublishingLost(reason: AmqpError): void {
-    if (!isHardLoss(reason)) {
+    if (!isConnectionFault(reason)) {
       this.#connection.drop(reason)
       return
     }
@@ -198,7 +199,7 @@ export class Session {
 }
 
 /** So that the two connections can be told apart in RabbitMQ's management pages. */
-function forPublishing(config: SessionConfig): SessionConfig {
+function forPublishing(config: ConnectionConfig): ConnectionConfig {
   const { connection_name: name } = config.clientProperties
   if (typeof name !== 'string') return config
   const clientProperties = { ...config.clientProperties, connection_name: `${name} (publishing)` }

@@ -3,8 +3,9 @@
  * for the end of this round of the event loop, or longer. An unbroken run of acks leaves as one `multiple` ack, the rest
  * exactly. Knows nothing of messages.
  */
+
+import type { FlushHook, Outbox } from '../connection/outbox.js'
 import { AlreadySettledError } from '../errors.js'
-import type { FlushHook, Outbox } from './outbox.js'
 
 /** How a message is settled. */
 export type Settlement =
@@ -28,7 +29,7 @@ const OUTSTANDING = 0
 const DUE = 1
 const SETTLED = 2
 
-export class SettlementLedger implements FlushHook {
+export class UnackedDeliveries implements FlushHook {
   readonly #channel: number
   readonly #outbox: Outbox
   /** All tags up to here are settled. */

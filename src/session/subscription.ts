@@ -4,15 +4,15 @@
  * and when, is its sink's business.
  */
 import { methods } from '../codec/methods.gen.js'
+import type { Channel, ChannelOwner, Reply } from '../connection/channel.js'
+import type { Content } from '../connection/content.js'
+import type { Outbox } from '../connection/outbox.js'
+import { encodeRequest, type Request } from '../connection/request.js'
 import { type AmqpError, ChannelError, ConsumerCancelledError, type ErrorContext } from '../errors.js'
+import { connectionLost, withContext } from '../operation-errors.js'
 import { ignore, quiet } from '../util/promise.js'
-import type { Channel, ChannelOwner, Reply } from './channel.js'
-import type { Content } from './content.js'
-import type { Outbox } from './outbox.js'
-import { encodeRequest, type Request } from './request.js'
-import { type Settlement, SettlementLedger, type Settler } from './settlement.js'
-import { indexOfLaterTag, Source, type SubscribedQueue } from './source.js'
-import { lossOf, withContext } from './ticket.js'
+import { indexOfLaterTag, QueueConsumer, type SubscribedQueue } from './queue-consumer.js'
+import { type Settlement, type Settler, UnackedDeliveries } from './settlement.js'
 
 export type { SubscribedQueue }
 
@@ -53,11 +53,11 @@ export class Subscription implements ChannelOwner, Settler {
   readonly #plan: SubscriptionPlan
   readonly #sink: SubscriptionSink
   readonly #channel: Channel
-  readonly #ledger: SettlementLedger
+  readonly #ledger: UnackedDeliveries
   /** The queues that are consumed from. */
-  readonly #sources: Source[]
+  readonly #sources: QueueConsumer[]
   /** The sources by the tags that they began with, and by those that deliveries may come with now. */
-  readonly #byTag = new Map<string, Source>()
+  readonly #byTag = new Map<string, QueueConsumer>()
   /** How many queues are streams, or may be: their deliveries are looked at. */
   #watched: number
   /** The deliveries of streams that are not settled. */
@@ -74,12 +74,12 @@ export class Subscription implements ChannelOwner, Settler {
     this.#home = home
     this.#plan = plan
     this.#sink = sink
-    this.#sources = plan.queues.map((queue, index) => new Source(queue, index, plan.prefetch))
+    this.#sources = plan.queues.map((queue, index) => new QueueConsumer(queue, index, plan.prefetch))
     const consumes = this.#sources.map(source => this.#consumeRequest(source))
     for (const source of this.#sources) this.#byTag.set(source.tag, source)
     this.#watched = this.#sources.length
     this.#channel = home.openChannel(this)
-    this.#ledger = new SettlementLedger(this.#channel.number, home.outbox)
+    this.#ledger = new UnackedDeliveries(this.#channel.number, home.outbox)
     const requests = [this.#qosRequest(plan.prefetch), ...consumes]
     this.ready = quiet(Promise.all(requests.map(request => this.#ask(request))).then(ignore))
     this.#lastChange = this.ready
@@ -164,7 +164,7 @@ export class Subscription implements ChannelOwner, Settler {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     this.#ledger.onChannelGone()
-    if (lost) this.#sink.onEnd(lossOf(error, this.#plan.context), 'lost')
+    if (lost) this.#sink.onEnd(connectionLost(error, this.#plan.context), 'lost')
     else if (this.#failure !== undefined) this.#sink.onEnd(this.#failure, 'refused')
     else this.#sink.onEnd(withContext(error, this.#plan.context), 'closed')
   }
@@ -191,7 +191,7 @@ export class Subscription implements ChannelOwner, Settler {
   }
 
   /** Gives a queue a new consumer in place of the old one. */
-  async #renew(source: Source, count: number, context: ErrorContext): Promise<void> {
+  async #renew(source: QueueConsumer, count: number, context: ErrorContext): Promise<void> {
     const { tag: oldTag, queue } = source
     // Nobody else waits for what an exclusive consumer holds: it can do without the change, not without the queue.
     if (queue.exclusive && count < source.prefetch) return
@@ -264,7 +264,7 @@ export class Subscription implements ChannelOwner, Settler {
     return encodeRequest('basic.qos', { prefetchSize: 0, prefetchCount, global: false }, frameMax)
   }
 
-  #consumeRequest(source: Source): Request {
+  #consumeRequest(source: QueueConsumer): Request {
     return consumeRequest(source.plan, source.tag, this.#home.outbox.frameMax)
   }
 

@@ -3,8 +3,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, expect, test } from '@jest/globals'
 import type { Client, Consumer } from '../../../src/index.js'
-import { closeClients, connectToPeer } from '../../support/peer-client.js'
-import { turns } from '../../support/scripted-peer.js'
+import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
+import { turns } from '../../support/memory/scripted-peer.js'
 
 afterEach(closeClients)
 

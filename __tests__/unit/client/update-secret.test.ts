@@ -1,7 +1,7 @@
 /** Covers a new secret that does not get through: whose error that is. */
 import { afterEach, expect, test } from '@jest/globals'
 import { ArgumentError, ConnectionBrokenError, ConnectionClosedError } from '../../../src/errors.js'
-import { closeClients, connectToPeer } from '../../support/peer-client.js'
+import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
 
 afterEach(closeClients)
 

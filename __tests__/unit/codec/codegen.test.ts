@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { domains, replyCodes } from '../../../scripts/codegen/spec.js'
-import * as constants from '../../../src/codec/constants.gen.js'
+import * as constants from '../../../src/constants.gen.js'
 import { AmqpError, errorFromReply, ProtocolError } from '../../../src/errors.js'
 import { VERSION } from '../../../src/version.gen.js'
 
@@ -16,7 +16,7 @@ const MAIN = fileURLToPath(new URL('../../../scripts/codegen/main.ts', import.me
 const PACKAGE = fileURLToPath(new URL('../../../package.json', import.meta.url))
 const MINUTE = 60_000
 const FILES = [
-  'src/codec/constants.gen.ts',
+  'src/constants.gen.ts',
   'src/codec/methods.gen.ts',
   'src/codec/properties.gen.ts',
   'src/version.gen.ts',

@@ -5,8 +5,8 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import * as puka from '../../../src/index.js'
-import { PROJECT } from '../../support/child.js'
 import { blocks, document, documents } from '../../support/documents.js'
+import { PROJECT } from '../../support/faults/child.js'
 
 /** Every error class that can be thrown, with its code. */
 function errorClasses(): [string, string][] {

@@ -11,7 +11,7 @@ import {
 } from '../../../src/errors.js'
 import { Operations } from '../../../src/recovery/operations.js'
 import type { Session } from '../../../src/session/session.js'
-import { type Outcome, TicketCounter } from '../../../src/session/ticket.js'
+import { type Outcome, TicketCounter } from '../../../src/ticket.js'
 import { quiet } from '../../../src/util/promise.js'
 import { namesOf } from '../../support/outcome.js'
 
@@ -29,15 +29,16 @@ class Work {
   readonly id: number
 
   constructor(operations: Operations, repeatable = true, options = {}) {
-    const ticket = operations.perform<string>('queueBind', options, {
-      repeatable,
-      begin: (session, outcome) => {
-        this.begun.push(session)
-        this.outcomes.push(outcome)
-      },
-    })
-    this.id = ticket.id
-    this.promise = quiet(ticket.promise)
+    this.promise = quiet(
+      operations.perform<string>('queueBind', options, {
+        repeatable,
+        begin: (session, outcome) => {
+          this.begun.push(session)
+          this.outcomes.push(outcome)
+        },
+      }),
+    )
+    this.id = counter.last
   }
 
   get context() {
@@ -45,7 +46,18 @@ class Work {
   }
 }
 
-const newOperations = (maxWaiting = 100): Operations => new Operations(new TicketCounter(), maxWaiting)
+/** Tells the number that it gave out last. */
+class WatchedCounter extends TicketCounter {
+  last = 0
+
+  override next(): number {
+    this.last = super.next()
+    return this.last
+  }
+}
+
+const counter = new WatchedCounter()
+const newOperations = (maxWaiting = 100): Operations => new Operations(counter, maxWaiting)
 
 describe('an operation', () => {
   test('begins at once where there is a session, else as soon as there is one, in order', () => {
@@ -53,7 +65,7 @@ describe('an operation', () => {
     const works = [new Work(operations), new Work(operations)]
     const order: number[] = []
     for (const { id } of works) {
-      void operations.perform('queueBind', {}, { repeatable: true, begin: () => order.push(id) }).promise
+      void operations.perform('queueBind', {}, { repeatable: true, begin: () => order.push(id) })
     }
     expect(works.map(({ begun }) => begun)).toEqual([[], []])
     operations.attach(FIRST)
@@ -66,7 +78,7 @@ describe('an operation', () => {
     const operations = newOperations()
     operations.attach(FIRST)
     const work = new Work(operations)
-    operations.detach(BROKEN, [])
+    operations.detach({ reason: BROKEN, blamed: [] })
     expect(operations.size).toBe(1)
     operations.attach(SECOND)
     expect(work.begun).toEqual([FIRST, SECOND])
@@ -78,10 +90,10 @@ describe('an operation', () => {
   test('ends with its session where it must not be done twice, unless it did not begin there', async () => {
     const operations = newOperations()
     const waiting = new Work(operations, false)
-    operations.detach(BROKEN, [])
+    operations.detach({ reason: BROKEN, blamed: [] })
     operations.attach(FIRST)
     expect(waiting.begun).toEqual([FIRST])
-    operations.detach(BROKEN, [])
+    operations.detach({ reason: BROKEN, blamed: [] })
     await expect(waiting.promise).rejects.toMatchObject({
       constructor: ConnectionBrokenError,
       message: 'queueBind: the connection was lost: the broker hung up',
@@ -96,7 +108,7 @@ describe('an operation', () => {
     const operations = newOperations()
     operations.attach(FIRST)
     const work = new Work(operations)
-    operations.detach(BROKEN, [])
+    operations.detach({ reason: BROKEN, blamed: [] })
     const [late] = work.outcomes
     expect(late?.settled).toBe(true)
     late?.reject(new Error('a late failure'))
@@ -139,7 +151,7 @@ describe('operations that wait for a session', () => {
     const operations = newOperations(3)
     operations.attach(FIRST)
     const works = [1, 2, 3, 4].map(() => new Work(operations))
-    operations.detach(BROKEN, [])
+    operations.detach({ reason: BROKEN, blamed: [] })
     const further = new Work(operations)
     await expect(further.promise).rejects.toMatchObject({
       constructor: ResourceError,
@@ -158,7 +170,7 @@ describe('an operation that ends its connection', () => {
     const operations = newOperations()
     operations.attach(FIRST)
     const [innocent, guilty] = [new Work(operations), new Work(operations)]
-    operations.detach(INVALID, [guilty.context])
+    operations.detach({ reason: INVALID, blamed: [guilty.context] })
     await expect(guilty.promise).rejects.toMatchObject({
       constructor: CommandInvalidError,
       replyCode: 503,
@@ -173,10 +185,7 @@ describe('an operation that ends its connection', () => {
     const operations = newOperations()
     operations.attach(FIRST)
     const works = [new Work(operations), new Work(operations)]
-    operations.detach(
-      INVALID,
-      works.map(({ context }) => context),
-    )
+    operations.detach({ reason: INVALID, blamed: works.map(({ context }) => context) })
     for (const { promise } of works) {
       await expect(promise).rejects.toMatchObject({ constructor: ConnectionBrokenError, cause: INVALID })
     }
@@ -188,7 +197,7 @@ describe('an operation that ends its connection', () => {
     const nameless = new AmqpSyntaxError('bad frame (502)', { replyCode: 502 })
     for (const session of [FIRST, SECOND, THIRD, FOURTH]) {
       operations.attach(session)
-      operations.detach(nameless, [])
+      operations.detach({ reason: nameless, blamed: [] })
     }
     await expect(work.promise).rejects.toMatchObject({ constructor: ConnectionBrokenError, cause: nameless })
     expect(work.begun).toEqual([FIRST, SECOND, THIRD])
@@ -199,7 +208,7 @@ describe('an operation that ends its connection', () => {
     const work = new Work(operations)
     for (let round = 0; round < 10; round++) {
       operations.attach(FIRST)
-      operations.detach(BROKEN, [])
+      operations.detach({ reason: BROKEN, blamed: [] })
     }
     expect(work.begun).toHaveLength(10)
   })
@@ -209,11 +218,11 @@ describe('the end', () => {
   test('is the end of all that waits and all that is under way', async () => {
     const operations = newOperations()
     const waiting = new Work(operations)
-    operations.end(CLOSED, [])
+    operations.end({ reason: CLOSED, blamed: [] })
     const under = newOperations()
     under.attach(FIRST)
     const begun = new Work(under)
-    under.end(BROKEN, [])
+    under.end({ reason: BROKEN, blamed: [] })
     expect(await namesOf([waiting.promise, begun.promise])).toEqual([
       'ConnectionClosedError',
       'ConnectionBrokenError',
@@ -225,7 +234,7 @@ describe('the end', () => {
     operations.attach(FIRST)
     const [innocent, guilty] = [new Work(operations), new Work(operations)]
     const reason = new CommandInvalidError('no (503)', { replyCode: 503 })
-    operations.end(reason, [guilty.context])
+    operations.end({ reason: reason, blamed: [guilty.context] })
     expect(await namesOf([innocent.promise, guilty.promise])).toEqual([
       'ConnectionBrokenError',
       'CommandInvalidError',
@@ -241,7 +250,7 @@ describe('the end', () => {
     const waiting = operations.idle().then(() => {
       idle = true
     })
-    operations.detach(BROKEN, [])
+    operations.detach({ reason: BROKEN, blamed: [] })
     operations.attach(SECOND)
     await Promise.resolve()
     expect(idle).toBe(false)

@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { ConnectionBrokenError, NotFoundError, ResourceError } from '../../../src/index.js'
 import { quiet } from '../../../src/util/promise.js'
-import { closeClients, connectToPeer } from '../../support/peer-client.js'
-import { turns } from '../../support/scripted-peer.js'
+import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
+import { turns } from '../../support/memory/scripted-peer.js'
 
 afterEach(closeClients)
 

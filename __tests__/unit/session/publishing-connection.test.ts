@@ -1,5 +1,6 @@
 /** Covers which connection publishing takes: one of its own, when it comes, what it carries, and what its end means. */
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { resolveConfig } from '../../../src/connection/connection-config.js'
 import {
   ArgumentError,
   CommandInvalidError,
@@ -7,12 +8,11 @@ import {
   ConnectionClosedError,
 } from '../../../src/errors.js'
 import type { ClientOptions, UrlSource } from '../../../src/options.js'
-import { resolveConfig } from '../../../src/session/config.js'
 import { quiet } from '../../../src/util/promise.js'
-import { messageOf } from '../../support/messages.js'
+import { messageOf } from '../../support/broker/messages.js'
+import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
+import { closeLinks, connectedLink } from '../../support/memory/watched-connection.js'
 import { errorOf } from '../../support/outcome.js'
-import { type ScriptedPeer, turns } from '../../support/scripted-peer.js'
-import { closeLinks, connectedLink } from '../../support/watched-link.js'
 
 const ONCE = { recovery: false } as const
 const CONFIRMED_CHANNEL = 1

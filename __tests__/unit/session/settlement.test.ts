@@ -2,10 +2,10 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { decodeMethod, type Method } from '../../../src/codec/methods.gen.js'
+import { Outbox } from '../../../src/connection/outbox.js'
 import { AlreadySettledError } from '../../../src/errors.js'
 import { FrameParser } from '../../../src/frame/parser.js'
-import { Outbox } from '../../../src/session/outbox.js'
-import { type Settlement, SettlementLedger } from '../../../src/session/settlement.js'
+import { type Settlement, UnackedDeliveries } from '../../../src/session/settlement.js'
 import { Reader } from '../../../src/wire/reader.js'
 
 const ACK: Settlement = { kind: 'ack', multiple: false }
@@ -28,7 +28,7 @@ function ledgerWith(deliveries: number) {
     for (const piece of pieces) parser.push(Buffer.from(piece))
     return true
   })
-  const ledger = new SettlementLedger(1, outbox)
+  const ledger = new UnackedDeliveries(1, outbox)
   for (let tag = 1; tag <= deliveries; tag++) ledger.delivered(tag)
   const acks = (): [number, boolean][] => {
     outbox.flush()
@@ -62,7 +62,7 @@ describe('deliveries that need no settling', () => {
         resolve()
         return true
       })
-      const ledger = new SettlementLedger(1, outbox)
+      const ledger = new UnackedDeliveries(1, outbox)
       for (const tag of [1, 2, 3]) ledger.delivered(tag)
       for (const tag of [1, 2, 3]) ledger.release(tag, false)
       expect(ledger.outstanding).toBe(0)

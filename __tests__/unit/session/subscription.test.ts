@@ -3,10 +3,10 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import { Client } from '../../../src/client/client.js'
 import type { Consumer } from '../../../src/client/consumer.js'
 import type { Message } from '../../../src/client/message.js'
+import { LONGEST_GATHERING } from '../../../src/connection/outbox.js'
 import type { ConsumeOptions } from '../../../src/options.js'
-import { LONGEST_GATHERING } from '../../../src/session/outbox.js'
+import { ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
 import { errorOf } from '../../support/outcome.js'
-import { ScriptedPeer, turns } from '../../support/scripted-peer.js'
 
 const clients: Client[] = []
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { reset } from '../../../scripts/demo/reset.js'
-import { type ProxyOptions, TcpProxy } from '../../support/proxy.js'
+import { type ProxyOptions, TcpProxy } from '../../support/faults/proxy.js'
 
 let server: Server
 let target: string

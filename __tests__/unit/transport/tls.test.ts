@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { connectStream } from '../../../src/transport/stream.js'
-import { type Certificates, makeCertificates } from '../../support/certificates.js'
+import { type Certificates, makeCertificates } from '../../support/broker/certificates.js'
 import { closeAll, connect, listen, MUCH, NEVER, read } from './sockets.js'
 
 afterEach(closeAll)

@@ -1,0 +1,85 @@
+/** The arithmetic of prefetch: what may be handed out, and what the broker is asked for. */
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { PrefetchWindow } from '../../../src/client/prefetch-window.js'
+import { ArgumentError } from '../../../src/errors.js'
+
+describe('a window with a limit', () => {
+  test('allows what is below it, and asks the broker for as much per queue', () => {
+    const window = new PrefetchWindow(3, false)
+    expect(window.wire).toBe(3)
+    expect([0, 2, 3, 4].map(out => window.allows(out))).toEqual([true, true, false, false])
+    expect(window.grow(2)).toBe(false)
+  })
+
+  test('changes what the broker is asked for only where the limit is another', () => {
+    const window = new PrefetchWindow(3, false)
+    expect(window.set(3)).toBe(false)
+    expect(window.set(5)).toBe(true)
+    expect(window.wire).toBe(5)
+    expect(window.set(0)).toBe(true)
+    expect(window.wire).toBe(1000)
+    expect(window.allows(1_000_000)).toBe(true)
+  })
+
+  test('takes a suggestion only where nobody has chosen, and something is to be settled', () => {
+    expect(new PrefetchWindow(3, false).suggest(10)).toBe(false)
+    expect(new PrefetchWindow(0, false).suggest(10)).toBe(false)
+    expect(new PrefetchWindow(undefined, true).suggest(10)).toBe(false)
+    expect(new PrefetchWindow(undefined, false).suggest(Number.POSITIVE_INFINITY)).toBe(false)
+    const window = new PrefetchWindow(undefined, false)
+    expect(window.suggest(10)).toBe(true)
+    expect(window.wire).toBe(10)
+    expect(window.suggest(20)).toBe(false)
+  })
+
+  test('with noAck has the broker hear of every half of it', () => {
+    const takes = (limit: number) => {
+      const window = new PrefetchWindow(limit, true)
+      return Array.from({ length: 8 }, () => window.take())
+    }
+    expect(takes(8)).toEqual([false, false, false, true, false, false, false, true])
+    expect(takes(3)).toEqual([false, true, false, true, false, true, false, true])
+    expect(takes(1)).toEqual(Array(8).fill(true))
+  })
+
+  test.each([-1, 65_536, 1.5, Number.NaN, '1', null])('refuses %p', limit => {
+    expect(() => new PrefetchWindow(1, false).set(limit as number)).toThrow(ArgumentError)
+  })
+})
+
+describe('a window without a limit', () => {
+  test('never runs dry, whatever is settled and when, and asks for little more than is held', () => {
+    // The broker: each consumer anew delivers `wire` messages beyond those that are settled of its own.
+    fc.assert(
+      fc.property(
+        fc.infiniteStream(fc.integer({ min: 0, max: 9 })),
+        fc.integer({ min: 1, max: 9 }),
+        (dice, appetite) => {
+          const window = new PrefetchWindow(0, false)
+          let generation = 0
+          let room = window.wire
+          const held: number[] = []
+          for (let taken = 0; taken < 20_000; taken++) {
+            if (room === 0) throw new Error(`dry with ${held.length} in hand`)
+            room--
+            const grows = window.grow(held.length)
+            held.push(generation)
+            if (grows) {
+              generation++
+              room = window.wire
+              if (window.wire > 4 * held.length) throw new Error(`${window.wire} with ${held.length} in hand`)
+            }
+            if ((dice.next().value as number) >= appetite) {
+              for (let settled = 0; settled < 2 && held.length > 0; settled++) {
+                const index = (dice.next().value as number) % held.length
+                if (held.splice(index, 1)[0] === generation) room++
+              }
+            }
+          }
+        },
+      ),
+      { numRuns: 30 },
+    )
+  })
+})

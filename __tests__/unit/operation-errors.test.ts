@@ -1,0 +1,66 @@
+/** Covers how an error is told to its operation: what the end of a connection means for it, and whom it is about. */
+import { describe, expect, test } from '@jest/globals'
+import {
+  ArgumentError,
+  ConnectionBrokenError,
+  ConnectionClosedError,
+  NotFoundError,
+} from '../../src/errors.js'
+import { connectionLost, ownError, withContext } from '../../src/operation-errors.js'
+
+describe('the loss of a connection', () => {
+  test('is ConnectionClosedError where the client was closed', () => {
+    const reason = new ConnectionClosedError('the client was closed')
+    expect(connectionLost(reason, { operation: 'queueBind', ticket: 3 })).toMatchObject({
+      constructor: ConnectionClosedError,
+      message: 'queueBind: the client was closed',
+      operation: 'queueBind',
+      ticket: 3,
+      cause: reason,
+    })
+  })
+
+  test('is ConnectionBrokenError otherwise, with the deepest cause that is known', () => {
+    const socket = new Error('ECONNRESET')
+    const broken = new ConnectionBrokenError('read ECONNRESET', { cause: socket })
+    expect(connectionLost(broken, {})).toMatchObject({
+      constructor: ConnectionBrokenError,
+      message: 'the connection was lost: read ECONNRESET',
+      cause: socket,
+    })
+    const silent = new ConnectionBrokenError('nothing came')
+    expect(connectionLost(silent, {}).cause).toBe(silent)
+  })
+})
+
+describe('an error that is told whom it is about', () => {
+  test('keeps its class, codes and cause', () => {
+    const cause = new Error('behind it')
+    const error = new NotFoundError('no queue (404)', { replyCode: 404, classId: 50, methodId: 10, cause })
+    expect(withContext(error, { operation: 'queueDeclare', ticket: 9 })).toMatchObject({
+      constructor: NotFoundError,
+      message: 'queueDeclare: no queue (404)',
+      replyCode: 404,
+      classId: 50,
+      methodId: 10,
+      operation: 'queueDeclare',
+      ticket: 9,
+      cause,
+    })
+  })
+})
+
+describe('an error that arose where the operation was not known', () => {
+  test('gets its name, where it is ours and has none', () => {
+    const context = { operation: 'queueBind', ticket: 7 }
+    expect(ownError(new ArgumentError('too long'), context)).toMatchObject({
+      constructor: ArgumentError,
+      message: 'queueBind: too long',
+      ...context,
+    })
+    const named = new ArgumentError('too long', { operation: 'queueDeclare' })
+    const foreign = new RangeError('not ours')
+    expect(ownError(named, context)).toBe(named)
+    expect(ownError(foreign, context)).toBe(foreign)
+  })
+})

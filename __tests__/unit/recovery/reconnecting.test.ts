@@ -1,0 +1,230 @@
+/** Covers a lost connection and its successor: what is told, in which order, and what comes back on it. */
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { encodeRequest } from '../../../src/connection/request.js'
+import {
+  ArgumentError,
+  CommandInvalidError,
+  ConnectionBrokenError,
+  ConnectionClosedError,
+} from '../../../src/errors.js'
+import type { RecoveryOptions } from '../../../src/options.js'
+import { quiet } from '../../../src/util/promise.js'
+import { framesOf, messageOf } from '../../support/broker/messages.js'
+import { closeLinks, connectedLink, declared } from '../../support/memory/watched-connection.js'
+import { errorOf } from '../../support/outcome.js'
+
+const AT_ONCE: RecoveryOptions = { initialDelay: 0 }
+const NOT_SOON: RecoveryOptions = { initialDelay: 1e9, maxDelay: 1e9 }
+
+afterEach(closeLinks)
+
+describe('a lost connection', () => {
+  test('is replaced: topology, then consumers, then publishes and operations, then it is told', async () => {
+    const { link, told, heard, hosts, peer, watched } = await connectedLink()
+    declared(watched, 'q')
+    const published = link.publish(messageOf('x'), true, {})
+    await peer.next('basic.publish')
+    const order: string[] = []
+    hosts.prepare = next => {
+      next.on('queue.declare', ({ channel, method }) => {
+        order.push('declare')
+        next.send(channel, 'queue.declare-ok', {
+          queue: method.args.queue,
+          messageCount: 0,
+          consumerCount: 0,
+        })
+      })
+      next.on('basic.publish', ({ channel }) => {
+        order.push('publish')
+        next.send(channel, 'basic.ack', { deliveryTag: 1, multiple: false })
+      })
+    }
+    watched.onRestore = async () => {
+      order.push('consumers')
+    }
+    peer.hangUp()
+    await heard('recovered a:5672')
+    await published
+    expect(order).toEqual(['declare', 'consumers', 'publish'])
+    expect(told).toEqual([
+      'connect a:5672',
+      'disconnect ConnectionBrokenError',
+      'reconnecting 1 a:5672',
+      'restore consumers',
+      'recovered a:5672',
+    ])
+    expect(link.metrics).toMatchObject({ reconnects: 1, published: 1, resent: 1, confirmed: 1 })
+  })
+
+  test('is seen as the state, and what is asked for meanwhile waits', async () => {
+    const before = Date.now()
+    const { link, heard, hosts, peer } = await connectedLink({ recovery: NOT_SOON })
+    peer.hangUp()
+    await heard('reconnecting 1 a:5672')
+    expect(link.state).toMatchObject({
+      name: 'reconnecting',
+      attempt: 1,
+      error: { constructor: ConnectionBrokenError },
+    })
+    const { since } = link.state as { since: Date }
+    expect(since.getTime()).toBeGreaterThanOrEqual(before)
+    const published = quiet(link.publish(messageOf('x'), true, {}))
+    expect(link.metrics).toMatchObject({ pendingPublishes: 1 })
+    expect(link.alive).toBe(true)
+    expect(hosts.asked).toHaveLength(1)
+    await closeLinks()
+    await expect(published).rejects.toBeInstanceOf(ConnectionClosedError)
+  })
+
+  test('is no reason to wait with whileOffline: fail', async () => {
+    const { link, heard, peer } = await connectedLink({ recovery: NOT_SOON, whileOffline: 'fail' })
+    const inFlight = quiet(link.publish(messageOf('x'), true, {}))
+    await peer.next('basic.publish')
+    peer.hangUp()
+    await heard('reconnecting 1 a:5672')
+    expect(() => link.check('queueBind')).toThrow(ConnectionBrokenError)
+    expect(() => link.publish(messageOf('y'), true, {})).toThrow(ConnectionBrokenError)
+    // What was in flight is sent again: its fate is not known.
+    expect(link.metrics.pendingPublishes).toBe(1)
+    await closeLinks()
+    await expect(inFlight).rejects.toBeInstanceOf(ConnectionClosedError)
+  })
+
+  test('is waited for by connect()', async () => {
+    const { link, hosts, peer, heard } = await connectedLink()
+    hosts.mood = 'down'
+    peer.hangUp()
+    await heard('reconnecting 2 a:5672')
+    const again = link.connect()
+    hosts.mood = 'up'
+    expect(await again).toMatchObject({ product: 'peer' })
+    expect(link.state).toMatchObject({ name: 'open' })
+  })
+
+  test('is looked for at every host, the first of them named', async () => {
+    const { hosts, peer, told, heard } = await connectedLink({ hostOrder: 'fixed' }, ['amqp://a', 'amqp://b'])
+    hosts.setMood('a', 'down')
+    peer.hangUp()
+    await heard('recovered b:5672')
+    expect(hosts.askedHosts).toEqual(['a', 'a', 'b'])
+    expect(told).toContain('reconnecting 1 a:5672')
+  })
+
+  test('is asked for with a new URL each time, where a function gives it', async () => {
+    let asked = 0
+    const { hosts, peer, heard } = await connectedLink({}, () => `amqp://u:token${++asked}@a`)
+    hosts.mood = 'down'
+    peer.hangUp()
+    await heard('reconnecting 3 a:5672')
+    hosts.mood = 'up'
+    await heard('recovered a:5672')
+    const second = await hosts.next()
+    const { method } = await second.next('connection.start-ok')
+    expect(method.args.response.toString()).toBe(`\0u\0token${asked}`)
+    expect(asked).toBeGreaterThanOrEqual(3)
+  })
+
+  test('is made anew with the secret that was given last', async () => {
+    const { link, hosts, peer, heard } = await connectedLink({}, 'amqp://u:old@a')
+    peer.on('connection.update-secret', () => peer.send(0, 'connection.update-secret-ok', {}))
+    await link.updateSecret('new', 'refresh')
+    expect((await peer.next('connection.update-secret')).method.args).toEqual({
+      newSecret: Buffer.from('new'),
+      reason: 'refresh',
+    })
+    peer.hangUp()
+    await heard('recovered a:5672')
+    const second = await hosts.next()
+    const { method } = await second.next('connection.start-ok')
+    expect(method.args.response.toString()).toBe('\0u\0new')
+  })
+
+  test('that comes back in pieces is given up, and the next attempt begins from the start', async () => {
+    const { hosts, peer, told, heard, watched } = await connectedLink()
+    declared(watched, 'q')
+    hosts.prepare = next => next.on('queue.declare', () => next.hangUp())
+    peer.hangUp()
+    await heard('reconnecting 3 a:5672')
+    hosts.prepare = () => undefined
+    await heard('recovered a:5672')
+    expect(told.filter(text => text.startsWith('topology'))).toEqual([])
+    expect(told.filter(text => text.startsWith('disconnect'))).toHaveLength(1)
+    expect(told.filter(text => text === 'restore consumers')).toHaveLength(1)
+  })
+
+  test('that is lost again is recovered again, counting from one', async () => {
+    const { hosts, peer, told, heard } = await connectedLink()
+    peer.hangUp()
+    await heard('recovered a:5672')
+    const second = await hosts.next()
+    second.hangUp()
+    await heard('recovered a:5672', 2)
+    expect(told.filter(text => text === 'reconnecting 1 a:5672')).toHaveLength(2)
+  })
+
+  test('is recovered also where the broker closed it for an error, and the culprit is not repeated', async () => {
+    const { link, hosts, peer, heard } = await connectedLink()
+    peer.on('exchange.declare', () =>
+      peer.send(0, 'connection.close', {
+        replyCode: 503,
+        replyText: 'COMMAND_INVALID',
+        classId: 40,
+        methodId: 10,
+      }),
+    )
+    const args = {
+      exchange: 'e',
+      type: 'x',
+      passive: false,
+      durable: true,
+      autoDelete: false,
+      internal: false,
+    }
+    const request = encodeRequest('exchange.declare', { ...args, noWait: false, arguments: {} }, 0)
+    const poison = link.perform(
+      'exchangeDeclare',
+      {},
+      {
+        repeatable: true,
+        begin: (session, outcome) => session.call(outcome, request, () => undefined),
+      },
+    )
+    expect(await errorOf(poison)).toMatchObject({
+      constructor: CommandInvalidError,
+      operation: 'exchangeDeclare',
+      replyCode: 503,
+    })
+    await heard('recovered a:5672')
+    expect((await hosts.next()).all('exchange.declare')).toEqual([])
+  })
+
+  test('has what waits cut into smaller frames, where the new connection wants that', async () => {
+    const { link, hosts, peer, heard } = await connectedLink({ recovery: AT_ONCE, frameMax: 0 })
+    const wide = Buffer.alloc(9000, 'x')
+    const published = [
+      link.publish(messageOf(wide), true, {}),
+      errorOf(link.publish(messageOf('y', { headers: { wide: 'x'.repeat(5000) } }), true, {})),
+    ]
+    await peer.several('basic.publish', 1)
+    hosts.peerOptions = { tune: { frameMax: 4096 } }
+    peer.hangUp()
+    await heard('recovered a:5672')
+    const second = await hosts.next()
+    const { channel, body } = await second.next('basic.publish')
+    expect(body.equals(wide)).toBe(true)
+    second.send(channel, 'basic.ack', { deliveryTag: 1, multiple: false })
+    expect(await published[0]).toBeUndefined()
+    expect(await published[1]).toMatchObject({ constructor: ArgumentError, operation: 'basicPublish' })
+    const longest = Math.max(...framesOf(Buffer.concat(second.writes).subarray(8)).map(f => f.payload.length))
+    expect(longest).toBeLessThanOrEqual(4088)
+  })
+
+  test('forgets what the broker had said of blocking', async () => {
+    const { link, peer, heard } = await connectedLink()
+    peer.send(0, 'connection.blocked', { reason: 'disk' })
+    await heard('blocked disk')
+    peer.hangUp()
+    await heard('recovered a:5672')
+    expect(link.state).toMatchObject({ name: 'open', blocked: undefined })
+  })
+})

@@ -1,0 +1,308 @@
+/**
+ * Owns one channel of a connection: its requests and their replies, in order; the assembly of its content; its end,
+ * from either side. Who uses the channel, and for what, is its owner's business.
+ */
+import {
+  type ArgsOf,
+  BASIC_ACK,
+  BASIC_CANCEL,
+  BASIC_DELIVER,
+  BASIC_GET_OK,
+  BASIC_NACK,
+  BASIC_RETURN,
+  CHANNEL_CLOSE,
+  CHANNEL_CLOSE_OK,
+  CHANNEL_FLOW,
+  CHANNEL_OPEN_OK,
+  decodeBasicCancel,
+  decodeChannelClose,
+  decodeChannelFlow,
+  decodeMethod,
+  type Method,
+  type MethodName,
+  methodName,
+  methods,
+  type SynchronousName,
+} from '../codec/methods.gen.js'
+import { debugChannel } from '../debug.js'
+import {
+  type AmqpError,
+  AmqpSyntaxError,
+  CommandInvalidError,
+  type ErrorContext,
+  errorFromReply,
+  UnexpectedFrameError,
+} from '../errors.js'
+import { FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from '../frame/constants.js'
+import { connectionLost } from '../operation-errors.js'
+import { Deque } from '../util/deque.js'
+import { ignore } from '../util/promise.js'
+import { Reader } from '../wire/reader.js'
+import { Assembly, type Content } from './content.js'
+import type { ContentCopier } from './content-copy.js'
+import type { Outbox } from './outbox.js'
+import type { Request } from './request.js'
+
+/** What a channel tells whoever uses it. */
+export interface ChannelOwner {
+  /** A message for a consumer; `content` is valid only during the call. */
+  onDeliver(content: Content): void
+  /** A published message came back; `content` is valid only during the call. */
+  onReturn(content: Content): void
+  /** The broker confirmed (`acked`) or refused a publish, or all up to this one. */
+  onConfirm(deliveryTag: number, multiple: boolean, acked: boolean): void
+  /** The broker cancelled a consumer. */
+  onCancel(consumerTag: string): void
+  /** The broker wants publishing to stop, or to go on. */
+  onFlow(active: boolean): void
+  /** The channel ended: closed by the broker, or `lost` with its connection. */
+  onClosed(error: AmqpError, lost: boolean): void
+}
+
+/** The owner of a channel that carries requests only; whatever else the broker might send there means nothing. */
+export const silentOwner: ChannelOwner = {
+  onDeliver: ignore,
+  onReturn: ignore,
+  onConfirm: ignore,
+  onCancel: ignore,
+  onFlow: ignore,
+  onClosed: ignore,
+}
+
+/** A reply, with its content where it has one (basic.get-ok). */
+export interface Reply {
+  readonly method: Method
+  readonly content: Content | undefined
+}
+
+interface PendingRequest {
+  readonly name: SynchronousName
+  readonly replies: readonly number[]
+  readonly context: ErrorContext
+  resolve(reply: Reply): void
+  reject(reason: AmqpError): void
+}
+
+/** The part of the connection that a channel needs. */
+export interface ChannelHome {
+  readonly outbox: Outbox
+  readonly maxMessageSize: number
+  /** Keeps small contents. */
+  readonly keeper: ContentCopier
+  /** The channel's number is free again. */
+  onChannelGone(channel: Channel): void
+}
+
+export class Channel {
+  readonly number: number
+  readonly #home: ChannelHome
+  readonly #owner: ChannelOwner
+  readonly #assembly: Assembly
+  readonly #pending = new Deque<PendingRequest>()
+  readonly #reader = new Reader(Buffer.alloc(0))
+  /** Until the broker has answered channel.open, what comes belongs to a former channel of this number. */
+  #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening'
+
+  constructor(number: number, home: ChannelHome, owner: ChannelOwner) {
+    this.number = number
+    this.#home = home
+    this.#owner = owner
+    this.#assembly = new Assembly(home.maxMessageSize, home.keeper)
+  }
+
+  /** Requests may be made. */
+  get open(): boolean {
+    return this.#state === 'open' || this.#state === 'opening'
+  }
+
+  /** Makes a request; further ones may follow at once, since replies come in order. */
+  request(request: Request, context: ErrorContext = {}): Promise<Reply> {
+    return new Promise((resolve, reject) => this.ask(request, context, resolve, reject))
+  }
+
+  /** Makes a request whose outcome is told while the frame is being read: before any frame that follows. */
+  ask(
+    { name, payload, replies }: Request,
+    context: ErrorContext,
+    resolve: (reply: Reply) => void,
+    reject: (reason: AmqpError) => void,
+  ): void {
+    this.#home.outbox.encoded(this.number, name, payload)
+    this.#pending.push({ name, replies, context, resolve, reject })
+  }
+
+  /** Sends a method that has no reply. */
+  send<N extends MethodName>(name: N, args: ArgsOf<N>): void {
+    this.#home.outbox.method(this.number, name, args)
+  }
+
+  /** Closes the channel. Requests under way end with `reason`; the owner hears nothing more. */
+  close(reason: AmqpError): void {
+    if (!this.open) return
+    this.#state = 'closing'
+    this.send('channel.close', { replyCode: 200, replyText: '', classId: 0, methodId: 0 })
+    debugChannel('channel %d: closing', this.number)
+    this.#rejectPending(reason)
+  }
+
+  /** Takes a frame of this channel. Throws what has to end the connection. */
+  onFrame(type: number, buffer: Buffer, start: number, end: number): void {
+    if (this.#state === 'closing') {
+      if (type === FRAME_METHOD) this.#onMethodWhileClosing(buffer, start, end)
+    } else if (this.#state === 'opening') {
+      if (type === FRAME_METHOD) this.#onMethodWhileOpening(buffer, start, end)
+    } else if (type === FRAME_METHOD) {
+      this.#onMethod(buffer, start, end)
+    } else if (type === FRAME_HEADER) {
+      if (this.#assembly.header(buffer, start, end)) this.#onContent()
+    } else if (type === FRAME_BODY) {
+      if (this.#assembly.body(buffer, start, end)) this.#onContent()
+    } else {
+      throw new UnexpectedFrameError(`a heartbeat came on channel ${this.number}`)
+    }
+  }
+
+  /** Where the next bytes of a body are best put. */
+  roomFor(bytes: number): Buffer | undefined {
+    return this.#state === 'open' ? this.#assembly.roomFor(bytes) : undefined
+  }
+
+  /** The requests under way that use a method: whom an error of the whole connection may be about. */
+  requestsOf(methodId: number): ErrorContext[] {
+    return this.#pending
+      .items()
+      .flatMap(({ name, context }) => (methods[name].id === methodId ? [context] : []))
+  }
+
+  /** The connection is gone: nothing can be sent any more. */
+  onConnectionEnd(reason: AmqpError): void {
+    if (this.#state === 'closed') return
+    const wasOpen = this.open
+    this.#state = 'closed'
+    for (const { context, reject } of this.#pending.drain()) {
+      reject(connectionLost(reason, context))
+    }
+    if (wasOpen) this.#owner.onClosed(reason, true)
+  }
+
+  #onMethod(buffer: Buffer, start: number, end: number): void {
+    if (end - start < 4) throw new AmqpSyntaxError('a method frame is too short')
+    if (this.#assembly.busy) throw new UnexpectedFrameError('a method came where content was announced')
+    const id = buffer.readUInt32BE(start)
+    switch (id) {
+      case BASIC_DELIVER:
+      case BASIC_GET_OK:
+      case BASIC_RETURN:
+        this.#assembly.begin(id, buffer, start + 4, end)
+        break
+      case BASIC_ACK:
+      case BASIC_NACK: {
+        const fields = this.#reader.reset(buffer, start + 4, end)
+        const deliveryTag = fields.u64()
+        const multiple = (fields.u8() & 1) === 1
+        this.#owner.onConfirm(deliveryTag, multiple, id === BASIC_ACK)
+        break
+      }
+      case BASIC_CANCEL: {
+        const { consumerTag, noWait } = decodeBasicCancel(this.#reader.reset(buffer, start + 4, end))
+        if (!noWait) this.send('basic.cancel-ok', { consumerTag })
+        this.#owner.onCancel(consumerTag)
+        break
+      }
+      case CHANNEL_FLOW: {
+        const { active } = decodeChannelFlow(this.#reader.reset(buffer, start + 4, end))
+        this.send('channel.flow-ok', { active })
+        this.#owner.onFlow(active)
+        break
+      }
+      case CHANNEL_CLOSE:
+        this.#onClose(buffer, start, end)
+        break
+      default:
+        this.#onReply(decodeMethod(this.#reader.reset(buffer, start, end)), undefined)
+    }
+  }
+
+  #onMethodWhileOpening(buffer: Buffer, start: number, end: number): void {
+    if (end - start < 4) throw new AmqpSyntaxError('a method frame is too short')
+    const id = buffer.readUInt32BE(start)
+    if (id === CHANNEL_OPEN_OK) this.#state = 'open'
+    else if (id !== CHANNEL_CLOSE) return
+    this.#onMethod(buffer, start, end)
+  }
+
+  #onMethodWhileClosing(buffer: Buffer, start: number, end: number): void {
+    if (end - start < 4) throw new AmqpSyntaxError('a method frame is too short')
+    const id = buffer.readUInt32BE(start)
+    // Both sides may close at once: each answers the other.
+    if (id === CHANNEL_CLOSE) this.send('channel.close-ok', {})
+    else if (id === CHANNEL_CLOSE_OK) this.#gone()
+  }
+
+  #onContent(): void {
+    const assembly = this.#assembly
+    switch (assembly.method) {
+      case BASIC_DELIVER:
+        this.#owner.onDeliver(assembly)
+        break
+      case BASIC_RETURN:
+        this.#owner.onReturn(assembly)
+        break
+      default: {
+        const { methodBytes, methodAt, methodEnd } = assembly
+        // The fields stand behind the ids, which decodeMethod wants to see.
+        const method = decodeMethod(this.#reader.reset(methodBytes, methodAt - 4, methodEnd))
+        this.#onReply(method, { ...contentOf(assembly) })
+      }
+    }
+    assembly.release()
+  }
+
+  #onReply(method: Method, content: Content | undefined): void {
+    const pending = this.#pending.peek()
+    if (pending === undefined || !pending.replies.includes(method.id)) {
+      throw new CommandInvalidError(
+        `${method.name} came on channel ${this.number}, where nothing asked for it`,
+      )
+    }
+    this.#pending.shift()
+    pending.resolve({ method, content })
+  }
+
+  /** The broker closed the channel: the oldest request is the one that it did not like. */
+  #onClose(buffer: Buffer, start: number, end: number): void {
+    const close = decodeChannelClose(this.#reader.reset(buffer, start + 4, end))
+    const { classId, methodId, replyCode, replyText } = close
+    debugChannel(
+      'channel %d: closed by the broker: %d %s (%s)',
+      this.number,
+      replyCode,
+      replyText,
+      methodName((classId << 16) | methodId),
+    )
+    this.send('channel.close-ok', {})
+    this.#state = 'closed'
+    const errorFor = (context: ErrorContext): AmqpError =>
+      errorFromReply(replyCode, replyText, { ...context, classId, methodId })
+    const pending = this.#pending.drain()
+    for (const request of pending) request.reject(errorFor(request.context))
+    this.#home.onChannelGone(this)
+    this.#owner.onClosed(errorFor({}), false)
+  }
+
+  #gone(): void {
+    this.#state = 'closed'
+    debugChannel('channel %d: closed', this.number)
+    this.#home.onChannelGone(this)
+  }
+
+  #rejectPending(reason: AmqpError): void {
+    for (const request of this.#pending.drain()) request.reject(reason)
+  }
+}
+
+function contentOf(assembly: Assembly): Content {
+  const { methodBytes, methodAt, methodEnd, headerBytes, headerAt, headerEnd, bodyBytes, bodyAt, bodyEnd } =
+    assembly
+  return { methodBytes, methodAt, methodEnd, headerBytes, headerAt, headerEnd, bodyBytes, bodyAt, bodyEnd }
+}

@@ -1,0 +1,157 @@
+/**
+ * Owns what a connection is to be made with: the URL and the options brought together, defaults filled in, every value
+ * checked. Errors never repeat a secret.
+ */
+import { ArgumentError } from '../errors.js'
+import type { Address, ClientOptions, Mechanism, Table, TransportFactory } from '../options.js'
+import { type ParsedUrl, parseUrl } from '../url.js'
+import { VERSION } from '../version.gen.js'
+
+export interface Credentials {
+  readonly username: string
+  readonly password: string
+  /** The user chose them; guest/guest by default does not count. */
+  readonly explicit: boolean
+}
+
+export interface ConnectionConfig {
+  readonly address: Address
+  /** For messages and `ServerInfo`: never with credentials. */
+  readonly hostLabel: string
+  readonly vhost: string
+  readonly credentials: Credentials
+  readonly mechanism: Mechanism | undefined
+  readonly clientProperties: Table
+  /** Milliseconds. */
+  readonly connectTimeout: number
+  /** Seconds; 0: none. */
+  readonly heartbeat: number
+  readonly frameMax: number
+  readonly channelMax: number
+  readonly operationConcurrency: number
+  readonly maxPendingOperations: number
+  readonly maxPendingPublishes: number
+  readonly maxPendingPublishBytes: number
+  readonly maxMessageSize: number
+  readonly transport: TransportFactory | undefined
+  /** Publishing has a connection of its own. */
+  readonly publishesApart: boolean
+}
+
+/** The channels that publishing keeps for itself, and one for everything else. */
+const FEWEST_CHANNELS = 4
+
+/** Brings a URL and options together. Throws {@link ArgumentError} for whatever makes no sense. */
+export function resolveConfig(url: string, options: ClientOptions): ConnectionConfig {
+  const parsed = parseUrl(url)
+  const address = resolveAddress(parsed, options)
+  const username = parsed.username ?? options.username
+  const password = parsed.password ?? options.password
+  return {
+    address,
+    hostLabel:
+      address.path ?? `${parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host}:${parsed.port}`,
+    vhost: text('vhost', parsed.vhost ?? options.vhost, '/'),
+    credentials: {
+      username: text('username', username, 'guest'),
+      password: text('password', password, 'guest'),
+      explicit: username !== undefined,
+    },
+    mechanism: checkMechanism(parsed.mechanism ?? options.mechanism),
+    clientProperties: clientProperties(options),
+    connectTimeout: whole(
+      'connectTimeout',
+      parsed.connectTimeout ?? options.connectTimeout,
+      10_000,
+      1,
+      2 ** 31 - 1,
+    ),
+    heartbeat: whole('heartbeat', parsed.heartbeat ?? options.heartbeat, 30, 0, 65_535),
+    frameMax: frameMax(parsed.frameMax ?? options.frameMax),
+    channelMax: whole('channelMax', parsed.channelMax ?? options.channelMax, 2047, FEWEST_CHANNELS, 65_535),
+    operationConcurrency: whole('operationConcurrency', options.operationConcurrency, 32, 1, 65_535),
+    maxPendingOperations: whole('maxPendingOperations', options.maxPendingOperations, 100_000, 1),
+    maxPendingPublishes: whole('maxPendingPublishes', options.maxPendingPublishes, 1_000_000, 1),
+    maxPendingPublishBytes: whole('maxPendingPublishBytes', options.maxPendingPublishBytes, 268_435_456, 1),
+    maxMessageSize: whole('maxMessageSize', options.maxMessageSize, 134_217_728, 1),
+    transport: checkTransport(options.transport),
+    publishesApart: publishesApart(options),
+  }
+}
+
+/** A transport of the user's own may lead to one place once. */
+function publishesApart({ publishConnection, transport }: ClientOptions): boolean {
+  const choice = publishConnection ?? (transport === undefined ? 'separate' : 'shared')
+  if (choice === 'separate' || choice === 'shared') return choice === 'separate'
+  throw new ArgumentError("publishConnection must be 'separate' or 'shared'")
+}
+
+function resolveAddress(parsed: ParsedUrl, { path, tls }: ClientOptions): Address {
+  if (path !== undefined && (typeof path !== 'string' || path === '')) {
+    throw new ArgumentError('path must be the path of a unix socket')
+  }
+  if (tls !== undefined && (typeof tls !== 'object' || tls === null)) {
+    throw new ArgumentError("tls must be an object with options of Node's tls.connect")
+  }
+  return {
+    host: parsed.host,
+    port: parsed.port,
+    path,
+    tls: parsed.secure ? (tls ?? {}) : undefined,
+  }
+}
+
+function clientProperties({ connectionName, clientProperties: own }: ClientOptions): Table {
+  return {
+    product: 'puka-amqp',
+    version: VERSION,
+    platform: `Node.js ${process.version}`,
+    ...own,
+    ...(connectionName === undefined ? {} : { connection_name: text('connectionName', connectionName, '') }),
+    capabilities: {
+      publisher_confirms: true,
+      exchange_exchange_bindings: true,
+      'basic.nack': true,
+      consumer_cancel_notify: true,
+      'connection.blocked': true,
+      authentication_failure_close: true,
+      per_consumer_qos: true,
+    },
+  }
+}
+
+function frameMax(value: number | undefined): number {
+  if (value === 0) return 0
+  return whole('frameMax', value, 131_072, 4096, 2 ** 31 - 1)
+}
+
+function whole(
+  name: string,
+  value: number | undefined,
+  byDefault: number,
+  min: number,
+  max = 2 ** 53 - 1,
+): number {
+  if (value === undefined) return byDefault
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new ArgumentError(`${name} must be a whole number from ${min} to ${max}, got ${String(value)}`)
+  }
+  return value
+}
+
+function text(name: string, value: string | undefined, byDefault: string): string {
+  if (value === undefined) return byDefault
+  // The value itself may be a secret.
+  if (typeof value !== 'string') throw new ArgumentError(`${name} must be a string, got ${typeof value}`)
+  return value
+}
+
+function checkMechanism(mechanism: Mechanism | undefined): Mechanism | undefined {
+  if (mechanism === undefined || ['PLAIN', 'EXTERNAL', 'AMQPLAIN'].includes(mechanism)) return mechanism
+  throw new ArgumentError("mechanism must be 'PLAIN', 'EXTERNAL' or 'AMQPLAIN'")
+}
+
+function checkTransport(transport: TransportFactory | undefined): TransportFactory | undefined {
+  if (transport === undefined || typeof transport === 'function') return transport
+  throw new ArgumentError('transport must be a function that opens a transport')
+}

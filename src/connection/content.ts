@@ -1,0 +1,199 @@
+/**
+ * Owns the assembly of content: a method, its header and its body, counted by bytes received and never by predicted
+ * frames. A small content is copied out of the incoming chunk, together with its neighbours; a larger body that comes
+ * whole is a view of the chunk. Knows nothing of what is done with the content.
+ */
+import { ResourceError, UnexpectedFrameError } from '../errors.js'
+import { FRAME_OVERHEAD } from '../frame/constants.js'
+import { BLOCK, ContentCopier } from './content-copy.js'
+
+/** The content header's class, weight and body size stand before the property flags. */
+const HEADER_FIXED = 12
+const CLASS_BASIC = 60
+/** What is set aside at first for a body that comes in pieces: a declared size alone costs no more. */
+const INITIAL_BODY = 4_194_304
+/** The end of a body frame and the header of the next one: read along with a body, they are overwritten by the next part. */
+const BETWEEN_FRAMES = FRAME_OVERHEAD
+/** The ids of class and method, before the method's fields. */
+const METHOD_IDS = 4
+
+/** Where the parts of a content lie. Whoever keeps it copies the fields: the assembly is used again. */
+export interface Content {
+  /** The method's fields (behind class and method id) begin at `methodAt`. */
+  methodBytes: Buffer
+  methodAt: number
+  methodEnd: number
+  /** The property flags begin at `headerAt`. */
+  headerBytes: Buffer
+  headerAt: number
+  headerEnd: number
+  bodyBytes: Buffer
+  bodyAt: number
+  bodyEnd: number
+}
+
+const NOTHING: Buffer = Buffer.alloc(0)
+
+export class Assembly implements Content {
+  methodBytes = NOTHING
+  methodAt = 0
+  methodEnd = 0
+  headerBytes = NOTHING
+  headerAt = 0
+  headerEnd = 0
+  bodyBytes = NOTHING
+  bodyAt = 0
+  bodyEnd = 0
+  /** The id of the method whose content is being assembled; 0 between contents. */
+  method = 0
+  #stage: 'none' | 'header' | 'body' = 'none'
+  #bodySize = 0
+  readonly #maxBody: number
+  readonly #keeper: ContentCopier
+
+  constructor(maxBody: number, keeper = new ContentCopier()) {
+    this.#maxBody = maxBody
+    this.#keeper = keeper
+  }
+
+  /** A content is under way. */
+  get busy(): boolean {
+    return this.#stage !== 'none'
+  }
+
+  /** A method came that carries content. */
+  begin(method: number, buffer: Buffer, start: number, end: number): void {
+    this.method = method
+    this.methodBytes = buffer
+    this.methodAt = start
+    this.methodEnd = end
+    this.#stage = 'header'
+  }
+
+  /** A header frame came. Returns true where the content is complete. */
+  header(buffer: Buffer, start: number, end: number): boolean {
+    if (this.#stage !== 'header')
+      throw new UnexpectedFrameError('a content header came that no method announced')
+    if (end - start < HEADER_FIXED + 2) throw new UnexpectedFrameError('a content header is too short')
+    if (buffer.readUInt16BE(start) !== CLASS_BASIC) {
+      throw new UnexpectedFrameError(`a content header came for class ${buffer.readUInt16BE(start)}`)
+    }
+    const size = buffer.readUInt32BE(start + 4) * 0x1_0000_0000 + buffer.readUInt32BE(start + 8)
+    if (size > this.#maxBody) {
+      throw new ResourceError(`a message of ${size} bytes came in, beyond maxMessageSize (${this.#maxBody})`)
+    }
+    this.headerBytes = buffer
+    this.headerAt = start + HEADER_FIXED
+    this.headerEnd = end
+    this.#bodySize = size
+    this.bodyBytes = NOTHING
+    this.bodyAt = 0
+    this.bodyEnd = 0
+    if (size > 0) {
+      this.#stage = 'body'
+      return false
+    }
+    this.bodyBytes = buffer
+    this.bodyAt = end
+    this.bodyEnd = end
+    this.#complete()
+    return true
+  }
+
+  /** A body frame came. Returns true where the content is complete. */
+  body(buffer: Buffer, start: number, end: number): boolean {
+    if (this.#stage !== 'body') throw new UnexpectedFrameError('a content body came that no header announced')
+    const received = this.bodyEnd + (end - start)
+    const size = this.#bodySize
+    if (received > size) {
+      throw new UnexpectedFrameError(`a content body of ${size} bytes was announced, but ${received} came`)
+    }
+    if (this.bodyEnd === 0 && received === size) {
+      this.bodyBytes = buffer
+      this.bodyAt = start
+      this.bodyEnd = end
+      this.#complete()
+      return true
+    }
+    if (received > this.bodyBytes.length) this.#growBody(received)
+    if (!this.#isInPlace(buffer, start)) buffer.copy(this.bodyBytes, this.bodyEnd, start, end)
+    this.bodyEnd = received
+    if (received < size) return false
+    this.#complete()
+    return true
+  }
+
+  /** Where the next bytes of the body are best put; some more may follow them there, up to the next part of the body. */
+  roomFor(bytes: number): Buffer | undefined {
+    const { bodyBytes, bodyEnd } = this
+    if (this.#stage !== 'body' || bodyEnd === 0 || bodyEnd === bodyBytes.length) return undefined
+    return bodyBytes.subarray(bodyEnd, bodyEnd + bytes + BETWEEN_FRAMES)
+  }
+
+  /** Lets go of the content, so that it is not kept longer than its receiver keeps it. */
+  release(): void {
+    this.methodBytes = NOTHING
+    this.headerBytes = NOTHING
+    this.bodyBytes = NOTHING
+  }
+
+  #isInPlace(buffer: Buffer, start: number): boolean {
+    const { bodyBytes } = this
+    return (
+      buffer.buffer === bodyBytes.buffer && buffer.byteOffset + start === bodyBytes.byteOffset + this.bodyEnd
+    )
+  }
+
+  /** All has come: what is small moves to where it may be kept. */
+  #complete(): void {
+    this.#stage = 'none'
+    const { methodBytes, headerBytes, bodyBytes } = this
+    const start = this.methodAt - METHOD_IDS
+    if (methodBytes !== bodyBytes || headerBytes !== bodyBytes) {
+      this.#keepApart()
+    } else if (this.bodyEnd - start <= BLOCK) {
+      const shift = this.#keeper.keep(bodyBytes, start, this.bodyEnd)
+      const { block } = this.#keeper
+      this.methodBytes = block
+      this.methodAt -= shift
+      this.methodEnd -= shift
+      this.headerBytes = block
+      this.headerAt -= shift
+      this.headerEnd -= shift
+      this.bodyBytes = block
+      this.bodyAt -= shift
+      this.bodyEnd -= shift
+    }
+  }
+
+  /** The parts came in different chunks. */
+  #keepApart(): void {
+    const start = this.methodAt - METHOD_IDS
+    this.methodBytes = copyOf(this.methodBytes, start, this.methodEnd)
+    this.methodAt -= start
+    this.methodEnd -= start
+    this.headerBytes = copyOf(this.headerBytes, this.headerAt, this.headerEnd)
+    this.headerEnd -= this.headerAt
+    this.headerAt = 0
+    if (this.bodyEnd - this.bodyAt > BLOCK) return
+    this.bodyBytes = copyOf(this.bodyBytes, this.bodyAt, this.bodyEnd)
+    this.bodyEnd -= this.bodyAt
+    this.bodyAt = 0
+  }
+
+  #growBody(received: number): void {
+    const room = Math.max(
+      received,
+      Math.min(this.#bodySize, Math.max(INITIAL_BODY, 2 * this.bodyBytes.length)),
+    )
+    const grown = Buffer.allocUnsafeSlow(room)
+    this.bodyBytes.copy(grown, 0, 0, this.bodyEnd)
+    this.bodyBytes = grown
+  }
+}
+
+function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start)
+  bytes.copy(copy, 0, start, end)
+  return copy
+}

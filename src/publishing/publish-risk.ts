@@ -1,0 +1,56 @@
+/**
+ * Owns the foresight of what may bring a publishing channel down. RabbitMQ answers a publish that it does not like by
+ * closing the channel: what was in flight behind is dropped, and what was in flight before is never confirmed. So what
+ * was not seen to work on this connection travels alone, once; then nobody else is harmed, and the culprit is known.
+ */
+import type { Message } from './message-envelope.js'
+
+/** So many proven risks are remembered; beyond that the memory starts over. */
+const MEMORY = 4096
+/** RabbitMQ 4's default `max_message_size`; no broker is known to refuse less. */
+const SAFE_SIZE = 16_777_216
+
+export class PublishRisks {
+  readonly #proven = new Set<string>()
+  #provenSize = SAFE_SIZE
+  /** Most publishes go where the last one went. */
+  #lastExchange = ''
+
+  /** What is not proven about a message, or undefined. */
+  of({ exchange, properties, body }: Message): string | undefined {
+    // Of a text, at most so many bytes.
+    const size = typeof body === 'string' ? 3 * body.length : body.length
+    if (size > this.#provenSize) return `size:${size}`
+    if (properties?.userId !== undefined) {
+      const risk = `user:${properties.userId}:${exchange}`
+      return this.#proven.has(risk) ? undefined : risk
+    }
+    if (exchange === '' || exchange === this.#lastExchange) return undefined
+    const risk = `exchange:${exchange}`
+    if (!this.#proven.has(risk)) return risk
+    this.#lastExchange = exchange
+    return undefined
+  }
+
+  /** The broker took a message with this risk. */
+  prove(risk: string): void {
+    if (risk.startsWith('size:')) {
+      this.#provenSize = Math.max(this.#provenSize, Number(risk.slice('size:'.length)))
+      return
+    }
+    if (this.#proven.size >= MEMORY) this.#proven.clear()
+    this.#proven.add(risk)
+  }
+
+  /** A publish to this exchange failed, or it was deleted: what was known of it does not hold. */
+  doubt(exchange: string): void {
+    for (const risk of this.#proven) if (risk.endsWith(`:${exchange}`)) this.#proven.delete(risk)
+    this.#lastExchange = ''
+  }
+
+  /** Whether a risk found earlier still is one. */
+  stands(risk: string): boolean {
+    if (risk.startsWith('size:')) return Number(risk.slice('size:'.length)) > this.#provenSize
+    return !this.#proven.has(risk)
+  }
+}

@@ -1,0 +1,21 @@
+/** Owns the reading of a message that came back (basic.return). */
+import { decodeBasicReturn } from '../codec/methods.gen.js'
+import { decodeBasicHeaders, decodeBasicProperties } from '../codec/properties.gen.js'
+import type { Content } from '../connection/content.js'
+import type { ReturnedMessage } from '../errors.js'
+import { Reader } from '../wire/reader.js'
+
+/** Copies what came back: it outlives the chunk that it lies in. */
+export function readReturn(content: Content): {
+  replyCode: number
+  replyText: string
+  message: ReturnedMessage
+} {
+  const { headerBytes, headerAt, headerEnd, bodyBytes, bodyAt, bodyEnd } = content
+  const reader = new Reader(content.methodBytes, content.methodAt, content.methodEnd)
+  const { replyCode, replyText, exchange, routingKey } = decodeBasicReturn(reader)
+  const properties = decodeBasicProperties(reader.reset(headerBytes, headerAt, headerEnd))
+  const headers = decodeBasicHeaders(reader.reset(headerBytes, headerAt, headerEnd))
+  const body = Buffer.from(bodyBytes.subarray(bodyAt, bodyEnd))
+  return { replyCode, replyText, message: { exchange, routingKey, body, properties, headers } }
+}

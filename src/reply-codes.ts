@@ -1,0 +1,56 @@
+/**
+ * Owns what an error of the broker means beyond its class: whether time may cure it, and whether something that this
+ * client sent ended the connection.
+ */
+import { FRAME_ERROR } from './constants.gen.js'
+import {
+  AccessRefusedError,
+  type AmqpError,
+  AuthenticationError,
+  NotAllowedError,
+  NotFoundError,
+  ProtocolError,
+  ResourceLockedError,
+} from './errors.js'
+
+/**
+ * How often an operation, a publish or a consumer may be in flight when the broker ends the connection over an error in
+ * what was sent, before it is given up: it may be that very error, and would end the next connection too.
+ */
+export const MAX_CONNECTION_FAULTS = 3
+
+/**
+ * How long a locked queue is waited for, in milliseconds. The dead connection of this very client may hold it: the broker
+ * gives that up after two heartbeat intervals without a sign of life, and its own default interval is a minute.
+ */
+export const LOCK_TIMEOUT = 180_000
+
+/** The broker ended the connection over an error in what was sent (AMQP 0-9-1, hard errors from 501 on). */
+export function isConnectionFault({ replyCode = 0 }: AmqpError): boolean {
+  return replyCode >= FRAME_ERROR
+}
+
+/** Another connection holds a queue exclusively: maybe the dead one of this very client. */
+export function isLocked(error: unknown): boolean {
+  return (
+    error instanceof ResourceLockedError ||
+    (error instanceof AccessRefusedError && error.message.includes('exclusive use'))
+  )
+}
+
+/** The queue exists, but its node of the cluster is down. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof NotFoundError && /home node|is down|not available/i.test(error.message)
+}
+
+/**
+ * The broker does not let this user in, or speaks no AMQP 0-9-1: a new attempt does not cure it unless somebody changes
+ * something. Where several hosts were asked, each of them has to have answered so.
+ */
+export function isRefusal(error: unknown): boolean {
+  const { cause } = (error ?? {}) as Error
+  if (cause instanceof AggregateError) return cause.errors.every(isRefusal)
+  return (
+    error instanceof AuthenticationError || error instanceof NotAllowedError || error instanceof ProtocolError
+  )
+}

@@ -1,0 +1,127 @@
+/**
+ * Owns what a subscription knows of one of its queues: the tag of the consumer of the moment and of the next one, and,
+ * of a stream, where a new consumer has to go on so that nothing comes twice and nothing is left out.
+ */
+import { decodeBasicHeaders } from '../codec/properties.gen.js'
+import type { Content } from '../connection/content.js'
+import type { FieldValue, Table } from '../options.js'
+import { Reader } from '../wire/reader.js'
+
+/** One queue to consume from. */
+export interface SubscribedQueue {
+  readonly queue: string
+  readonly consumerTag: string
+  readonly noLocal: boolean
+  readonly exclusive: boolean
+  readonly arguments: Table
+  /** It is known to outlive its last consumer. */
+  readonly lasting?: boolean
+}
+
+/** The consumer argument that says where in a stream to begin, and the header that says where a message stands. */
+const OFFSET = 'x-stream-offset'
+/** A short string holds 255 bytes; some are for what makes a tag unique. */
+const TAG_ROOM = 230
+
+const reader = new Reader(Buffer.alloc(0))
+
+export class QueueConsumer {
+  readonly queue: SubscribedQueue
+  /** The tag on the wire of the consumer of the moment. */
+  tag: string
+  /** The prefetch count of the consumer of the moment. */
+  prefetch: number
+  readonly #index: number
+  #generation = 1
+  #kind: 'unknown' | 'queue' | 'stream' = 'unknown'
+  /** The header of the stream's last delivery: decoded only when it is needed. */
+  #headerBytes = reader.buffer
+  #headerAt = 0
+  #headerEnd = 0
+
+  /** `index` tells it from the other queues of its subscription. */
+  constructor(queue: SubscribedQueue, index: number, prefetch: number) {
+    this.queue = queue
+    this.#index = index
+    this.tag = queue.consumerTag
+    this.prefetch = prefetch
+  }
+
+  /**
+   * A new consumer goes on where the old one has stopped, or begins at a fixed point: so it can wait for that. Of a
+   * queue that has delivered nothing yet it may not be known that it is a stream; if it is one, it is read from its
+   * end, and a message that is published in that very moment comes twice.
+   */
+  get resumable(): boolean {
+    if (this.stream) return true
+    const offset = this.queue.arguments[OFFSET]
+    return this.#kind === 'unknown' && offset !== undefined && offset !== 'next'
+  }
+
+  /** It is known to be a stream. */
+  get stream(): boolean {
+    return this.#kind === 'stream'
+  }
+
+  /** It is a stream, or may be. */
+  get watched(): boolean {
+    return this.#kind !== 'queue'
+  }
+
+  /** What to ask for: of a stream, the rest. */
+  get plan(): SubscribedQueue {
+    const { queue } = this
+    if (!this.stream) return queue
+    const last = offsetOf(this.#headerBytes, this.#headerAt, this.#headerEnd)
+    const next = typeof last === 'bigint' ? last + 1n : Number(last) + 1
+    return { ...queue, arguments: { ...queue.arguments, [OFFSET]: next } }
+  }
+
+  /**
+   * Goes over to a tag that was never used, and returns it: quorum queues mix consumers up that have the same one,
+   * also when the first is cancelled.
+   */
+  takeNextTag(taken: ReadonlyMap<string, unknown>): string {
+    do {
+      this.#generation++
+      this.tag = laterTag(this.queue.consumerTag, this.#generation, this.#index)
+    } while (taken.has(this.tag))
+    return this.tag
+  }
+
+  /** Looks at a delivery. Returns false where there is nothing to be learnt from any other: it is no stream. */
+  watch({ headerBytes, headerAt, headerEnd }: Content): boolean {
+    if (this.#kind === 'unknown') {
+      this.#kind = offsetOf(headerBytes, headerAt, headerEnd) === undefined ? 'queue' : 'stream'
+      if (this.#kind === 'queue') return false
+    }
+    this.#headerBytes = headerBytes
+    this.#headerAt = headerAt
+    this.#headerEnd = headerEnd
+    return true
+  }
+}
+
+/** Where in its stream a message stands; undefined where it comes from no stream. */
+function offsetOf(bytes: Buffer, at: number, end: number): number | bigint | undefined {
+  let offset: FieldValue
+  try {
+    offset = decodeBasicHeaders(reader.reset(bytes, at, end))[OFFSET]
+  } catch {
+    // Headers that make no sense are the affair of whoever asks for them.
+    return undefined
+  }
+  return typeof offset === 'number' || typeof offset === 'bigint' ? offset : undefined
+}
+
+/** The tag of a later consumer of a queue looks like that of the first, and ends in the queue's index. */
+function laterTag(tag: string, generation: number, index: number): string {
+  const bytes = Buffer.from(tag)
+  const stem = bytes.length <= TAG_ROOM ? tag : bytes.toString('utf8', 0, TAG_ROOM)
+  return `${stem}~${generation}.${index}`
+}
+
+/** The index of the queue whose later consumer has this tag. */
+export function indexOfLaterTag(tag: string): number {
+  return Number(tag.slice(tag.lastIndexOf('.') + 1))
+}

@@ -1,0 +1,92 @@
+/**
+ * Owns tickets, Puka's correlation ids: every operation gets the next number and a promise that is settled exactly
+ * once: by its outcome, its `signal`, its `timeout`, or the end of the connection. Knows nothing of channels.
+ */
+import { debugTicket } from './debug.js'
+import type { ErrorContext } from './errors.js'
+import { ownError, timedOut } from './operation-errors.js'
+import type { OperationOptions } from './options.js'
+import { watchAbort } from './util/abort.js'
+import { type Deferred, defer } from './util/promise.js'
+
+/** Gives out the numbers; one for the whole life of a client. */
+export class TicketCounter {
+  #last = 0
+
+  next(): number {
+    return ++this.#last
+  }
+}
+
+/** The ends of a ticket, for whoever works on its operation. */
+export interface Outcome<T> {
+  readonly operation: string
+  /** Names the operation in errors. */
+  readonly context: ErrorContext
+  /** The outcome is known, or nobody waits for it any more. */
+  readonly settled: boolean
+  resolve(value: T): void
+  reject(reason: unknown): void
+  /** Rejects with an error that may have arisen where the operation was not known. */
+  fail(error: unknown): void
+}
+
+export class Ticket<T> implements Outcome<T> {
+  readonly id: number
+  readonly operation: string
+  readonly #deferred: Deferred<T> = defer<T>()
+  readonly #onSettled: () => void
+  #stopWatching: (() => void) | undefined
+  #settled = false
+
+  /** `options` are checked by the caller. A signal that is aborted already rejects at once. */
+  constructor(id: number, operation: string, options: OperationOptions, onSettled: () => void) {
+    this.id = id
+    this.operation = operation
+    this.#onSettled = onSettled
+    if (debugTicket.enabled) debugTicket('%d: %s', id, operation)
+    if (options.signal?.aborted === true) {
+      this.reject(options.signal.reason)
+    } else if (options.signal !== undefined || options.timeout !== undefined) {
+      this.#stopWatching = watchAbort(
+        options,
+        reason => this.reject(reason),
+        timeout => this.reject(timedOut(operation, timeout, this.context)),
+      )
+    }
+  }
+
+  /** What the caller waits for. */
+  get promise(): Promise<T> {
+    return this.#deferred.promise
+  }
+
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  get context(): ErrorContext {
+    return { operation: this.operation, ticket: this.id }
+  }
+
+  resolve(value: T): void {
+    if (this.#settle('done')) this.#deferred.resolve(value)
+  }
+
+  reject(reason: unknown): void {
+    if (this.#settle(reason)) this.#deferred.reject(reason)
+  }
+
+  fail(error: unknown): void {
+    this.reject(ownError(error, this.context))
+  }
+
+  #settle(outcome: unknown): boolean {
+    if (this.#settled) return false
+    this.#settled = true
+    this.#stopWatching?.()
+    if (debugTicket.enabled) debugTicket('%d: %s: %s', this.id, this.operation, outcome)
+    this.#onSettled()
+    return true
+  }
+}
