@@ -1,9 +1,9 @@
 /** The public face of puka-amqp: the only barrel. */
 export { Client } from './client/client.js'
+export type { ClientEvents } from './client/client-events.js'
 export { connect } from './client/connect.js'
 export { Consumer } from './client/consumer.js'
 export { Message } from './client/message.js'
-export type { ClientEvents } from './client/topology.js'
 export * from './errors.js'
 export type * from './options.js'
 export {

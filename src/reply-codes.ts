@@ -1,8 +1,16 @@
 /**
  * Owns what an error of the broker means beyond its class: whether time may cure it, and whether something that this
- * client sent ended the connection.
+ * client sent ended the connection; and the code for what a peer did wrong.
  */
-import { FRAME_ERROR } from './constants.gen.js'
+import {
+  CHANNEL_ERROR,
+  COMMAND_INVALID,
+  FRAME_ERROR,
+  INTERNAL_ERROR,
+  RESOURCE_ERROR,
+  SYNTAX_ERROR,
+  UNEXPECTED_FRAME,
+} from './constants.gen.js'
 import {
   AccessRefusedError,
   type AmqpError,
@@ -53,4 +61,18 @@ export function isRefusal(error: unknown): boolean {
   return (
     error instanceof AuthenticationError || error instanceof NotAllowedError || error instanceof ProtocolError
   )
+}
+
+const violationCodes: Readonly<Record<string, number>> = {
+  FRAME_ERROR,
+  SYNTAX_ERROR,
+  COMMAND_INVALID,
+  CHANNEL_ERROR,
+  UNEXPECTED_FRAME,
+  RESOURCE_ERROR,
+}
+
+/** The reply code for a peer that broke the protocol. */
+export function violationCode({ code }: AmqpError): number {
+  return violationCodes[code] ?? INTERNAL_ERROR
 }

@@ -1,64 +1,73 @@
 /**
- * Owns the facade: every method puts its arguments into AMQP's terms and hands them to the session. Knows nothing of
- * frames and sockets.
+ * Owns the facade: every method puts its arguments into AMQP's terms and hands them on. It is one file, whatever its
+ * length, because it is the documentation of the public API.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Reply } from '../connection/channel.js'
-import { encodeRequest } from '../connection/request.js'
+import { EventEmitter } from 'node:events'
+import { resolveConfig } from '../connection/connection-config.js'
+import { Metrics } from '../connection/metrics.js'
 import { AmqpError, ArgumentError, ConnectionClosedError } from '../errors.js'
-import { connectionLost, timedOut } from '../operation-errors.js'
+import { connectionLost, ownError } from '../operation-errors.js'
 import type {
   AckOptions,
+  BindOptions,
   ClientMetrics,
   ClientOptions,
   ClientState,
   ConsumeMultiOptions,
   ConsumeOptions,
   DrainOptions,
+  ExchangeDeclareOptions,
+  ExchangeDeleteOptions,
   GetOptions,
+  MessageCountResult,
   NackOptions,
+  OperationOptions,
   PublishOptions,
+  QueueDeclareOptions,
+  QueueDeclareResult,
+  QueueDeleteOptions,
   QueueItem,
   RejectOptions,
   ServerInfo,
   UrlSource,
 } from '../options.js'
+import { Publisher } from '../publishing/publisher.js'
+import { Operations } from '../recovery/operations.js'
 import { RecoveringConnection } from '../recovery/recovering-connection.js'
-import { type ReplayEvents, restoreQueue } from '../recovery/topology-replay.js'
-import type { Session } from '../session/session.js'
-import type { Settlement, Settler } from '../session/settlement.js'
-import { consumeRequest, type SubscribedQueue } from '../session/subscription.js'
-import type { Outcome } from '../ticket.js'
-import { checkAbortOptions, watchAbort } from '../util/abort.js'
-import { checkOptions } from '../util/check.js'
-import { ignore } from '../util/promise.js'
-import { planConsumer } from './consume-options.js'
-import { Consumer, type ConsumerHome } from './consumer.js'
+import { TopologyRecovery } from '../recovery/topology-recovery.js'
+import { TicketCounter } from '../ticket.js'
+import { checkAbortOptions } from '../util/abort.js'
+import { checkOptions, checkText } from '../util/check.js'
+import type { ClientEvents } from './client-events.js'
+import { Consumer } from './consumer.js'
+import { ConsumerRegistry } from './consumer-registry.js'
+import { Drain } from './drain.js'
+import { getTask } from './get.js'
 import { Message } from './message.js'
+import { OperationCaller } from './operation-caller.js'
 import { readPublish } from './publish-options.js'
-import { Topology } from './topology.js'
+import {
+  bindingArguments,
+  exchangeDeclareArguments,
+  exchangeDeleteArguments,
+  queueDeclareArguments,
+  queueDeleteArguments,
+} from './topology-arguments.js'
 
-const ACK: Settlement = { kind: 'ack', multiple: false }
 const NO_OPTIONS: PublishOptions = {}
 const DRAIN_TIMEOUT = 30_000
-/** So long the rest of the recovery waits for consumers, in milliseconds; longer ones come when they can. */
-const RESTORE_PATIENCE = 5000
 
 /** A connection to RabbitMQ. */
-export class Client extends Topology implements AsyncDisposable {
-  /** @internal */
-  protected override readonly link: RecoveringConnection
-  readonly #consumers = new Set<Consumer>()
-  readonly #consumerHome: ConsumerHome
-  readonly #replayEvents: ReplayEvents = {
-    onQueueRenamed: (from, to) => this.tell('queueRenamed', from, to),
-    onTopologyError: (entity, error) => this.tell('topologyError', entity, error),
-  }
-  /** The session on which consumers are brought back, or were. */
-  #restored: Session | undefined
-  #draining: Promise<void> | undefined
-  /** It was drained in full before it was closed. */
-  #drained = false
+export class Client extends EventEmitter<ClientEvents> implements AsyncDisposable {
+  readonly #counter = new TicketCounter()
+  readonly #metrics = new Metrics()
+  readonly #topology: TopologyRecovery
+  readonly #consumers: ConsumerRegistry
+  readonly #publisher: Publisher
+  readonly #operations: Operations
+  readonly #connection: RecoveringConnection
+  readonly #caller: OperationCaller
+  readonly #drain: Drain
 
   /**
    * Makes a client that is not connected yet.
@@ -70,47 +79,58 @@ export class Client extends Topology implements AsyncDisposable {
   constructor(url: UrlSource = 'amqp:///', options: ClientOptions = {}) {
     super()
     checkOptions('Client', options)
-    this.link = new RecoveringConnection(url, options, this.counter, {
-      onConnect: info => this.tell('connect', info),
-      onDisconnect: error => this.tell('disconnect', error),
-      onReconnecting: attempt => this.tell('reconnecting', attempt),
-      onRecovered: info => this.tell('recovered', info),
-      onBlocked: reason => this.tell('blocked', reason),
-      onUnblocked: () => this.tell('unblocked'),
-      ...this.#replayEvents,
-      restoreConsumers: session => this.#restoreConsumers(session),
-      onGivenUp: reason => this.#endConsumers(reason),
+    const limits = resolveConfig('amqp:///', options)
+    const counter = this.#counter
+    this.#topology = new TopologyRecovery(counter, {
+      onQueueRenamed: (from, to) => this.#emitSoon('queueRenamed', from, to),
+      onTopologyError: (entity, error) => this.#emitSoon('topologyError', entity, error),
     })
-    void this.link.closed.then(() => {
-      if (!this.#drained) for (const consumer of this.#consumers) consumer.cutOff()
-      this.tell('close')
+    this.#publisher = new Publisher(counter, limits, this.#metrics)
+    this.#operations = new Operations(counter, limits.maxPendingOperations)
+    this.#consumers = new ConsumerRegistry(counter, this.#topology, () => this.#connection)
+    // What survives a lost connection comes back in this order.
+    const parts = [this.#topology, this.#consumers, this.#publisher, this.#operations]
+    this.#connection = new RecoveringConnection(url, options, limits.frameMax, this.#metrics, parts, {
+      onConnect: info => this.#emitSoon('connect', info),
+      onDisconnect: error => this.#emitSoon('disconnect', error),
+      onReconnecting: attempt => this.#emitSoon('reconnecting', attempt),
+      onRecovered: info => this.#emitSoon('recovered', info),
+      onBlocked: reason => this.#emitSoon('blocked', reason),
+      onUnblocked: () => this.#emitSoon('unblocked'),
     })
-    this.#consumerHome = {
-      // What it has handed out may still be at work: drain waits for that.
-      onConsumerEnd: consumer => void consumer.idle().then(() => this.#consumers.delete(consumer)),
-      onQueueEnd: (queue, begun) => this.record.consumerRemoved(queue, begun),
-    }
+    this.#caller = new OperationCaller(this.#connection, this.#operations, this.#topology.record)
+    this.#drain = new Drain(this.#connection, this.#consumers, () => this.close())
+    void this.#connection.closed.then(() => {
+      if (!this.#drain.completed) this.#consumers.cutOff()
+      this.#emitSoon('close')
+    })
   }
 
-  /** Resolves when the client has come to its end, whatever the cause; never rejects. */
+  /** Resolves when the client is closed, whatever the cause; never rejects. */
   get closed(): Promise<void> {
-    return this.link.closed
+    return this.#connection.closed
   }
 
-  /** What the client is at. */
+  /** The state of the client's connection. */
   get state(): ClientState {
-    return this.link.state
+    return this.#connection.state
   }
 
-  /** There is a connection, and the broker takes messages: a figure for readiness probes. */
+  /** The connection is open, and the broker takes messages: a health check. */
   get isOpen(): boolean {
     const { state } = this
     return state.name === 'open' && state.blocked === undefined
   }
 
-  /** What the client has done since it was made, and what it is at. */
+  /** Counts of what the client has done since it was made, and of what is in progress. */
   metrics(): ClientMetrics {
-    return this.link.metrics
+    const { count, bytes } = this.#publisher.pending
+    return {
+      ...this.#metrics,
+      pendingPublishes: count,
+      pendingPublishBytes: bytes,
+      pendingOperations: this.#operations.size,
+    }
   }
 
   /**
@@ -122,11 +142,11 @@ export class Client extends Topology implements AsyncDisposable {
    * @throws {@link ConnectionBrokenError} where the broker ends the connection over it
    */
   async updateSecret(newSecret: string, reason = 'refresh'): Promise<void> {
-    if (typeof newSecret !== 'string') throw new ArgumentError('updateSecret: the secret must be a string')
-    if (typeof reason !== 'string') throw new ArgumentError('updateSecret: the reason must be a string')
-    const context = { operation: 'updateSecret', ticket: this.counter.next() }
+    checkText('updateSecret: the secret', newSecret)
+    checkText('updateSecret: the reason', reason)
+    const context = { operation: 'updateSecret', ticket: this.#counter.next() }
     try {
-      await this.link.updateSecret(newSecret, reason)
+      await this.#connection.updateSecret(newSecret, reason)
     } catch (error) {
       throw error instanceof AmqpError && error.operation === undefined
         ? connectionLost(error, context)
@@ -142,7 +162,7 @@ export class Client extends Topology implements AsyncDisposable {
    *   exist, {@link ProtocolError} where no AMQP is spoken, {@link TimeoutError} after `connectTimeout`
    */
   connect(): Promise<ServerInfo> {
-    return this.link.connect()
+    return this.#connection.connect()
   }
 
   /**
@@ -150,11 +170,7 @@ export class Client extends Topology implements AsyncDisposable {
    * it. What was written already is still sent. Never rejects.
    */
   close(): Promise<void> {
-    const reason = new ConnectionClosedError('the client was closed')
-    const closed = this.link.close(reason)
-    // Those that wait for another connection have no channel that could tell them.
-    this.#endConsumers(reason)
-    return closed
+    return this.#connection.close(new ConnectionClosedError('the client was closed'))
   }
 
   /**
@@ -169,22 +185,163 @@ export class Client extends Topology implements AsyncDisposable {
    *   lost meanwhile
    */
   drain(options: DrainOptions = {}): Promise<void> {
-    const { timeout = DRAIN_TIMEOUT } = options ?? {}
     try {
       checkOptions('drain', options)
-      checkAbortOptions({ timeout })
+      checkAbortOptions({ timeout: options.timeout })
     } catch (error) {
-      return Promise.reject(this.named('drain', error))
+      return Promise.reject(ownError(error, { operation: 'drain' }))
     }
-    this.#draining ??= this.#drain(timeout).finally(() => {
-      this.#draining = undefined
-    })
-    return this.#draining
+    return this.#drain.run(options.timeout ?? DRAIN_TIMEOUT)
   }
 
   /** Drains the client, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.drain()
+  }
+
+  /**
+   * Declares an exchange (AMQP 0-9-1, `exchange.declare`).
+   *
+   * @throws {@link PreconditionFailedError} where it exists with other options, {@link NotFoundError} where it is to
+   *   exist (`passive`) and does not, {@link AccessRefusedError} for a reserved name,
+   *   {@link CommandInvalidError} for an unknown type, which ends the connection
+   */
+  exchangeDeclare(exchange: string, options: ExchangeDeclareOptions = {}): Promise<void> {
+    return this.#caller.call('exchangeDeclare', options, {
+      name: 'exchange.declare',
+      args: () => exchangeDeclareArguments(exchange, options),
+      result: (_, sent) => this.#topology.record.exchangeDeclared(sent),
+    })
+  }
+
+  /**
+   * Deletes an exchange, and the bindings from and to it (AMQP 0-9-1, `exchange.delete`). One that does not exist is no
+   * error.
+   *
+   * @throws {@link PreconditionFailedError} where it has bindings and `ifUnused` was asked for
+   */
+  exchangeDelete(exchange: string, options: ExchangeDeleteOptions = {}): Promise<void> {
+    return this.#caller.call('exchangeDelete', options, {
+      name: 'exchange.delete',
+      args: () => exchangeDeleteArguments(exchange, options),
+      result: () => {
+        this.#topology.record.exchangeDeleted(exchange)
+        this.#publisher.exchangeDeleted(exchange)
+      },
+    })
+  }
+
+  /**
+   * Binds an exchange to another one: what `source` gets and the routing key matches goes to `destination`, too
+   * (RabbitMQ, "Exchange to Exchange Bindings").
+   *
+   * @throws {@link NotFoundError} where one of them does not exist
+   */
+  exchangeBind(
+    destination: string,
+    source: string,
+    routingKey = '',
+    options: BindOptions = {},
+  ): Promise<void> {
+    return this.#caller.call('exchangeBind', options, {
+      name: 'exchange.bind',
+      args: () => ({ destination, source, ...bindingArguments(routingKey, options) }),
+      result: (_, sent) => this.#topology.record.exchangeBound(sent),
+    })
+  }
+
+  /**
+   * Removes a binding between exchanges; it is named by all that it was made with. One that does not exist is no error.
+   *
+   * @throws {@link NotFoundError} where one of the exchanges does not exist (before RabbitMQ 3.2)
+   */
+  exchangeUnbind(
+    destination: string,
+    source: string,
+    routingKey = '',
+    options: BindOptions = {},
+  ): Promise<void> {
+    return this.#caller.call('exchangeUnbind', options, {
+      name: 'exchange.unbind',
+      args: () => ({ destination, source, ...bindingArguments(routingKey, options) }),
+      result: (_, sent) => this.#topology.record.exchangeUnbound(sent),
+    })
+  }
+
+  /**
+   * Declares a queue (AMQP 0-9-1, `queue.declare`); `''` lets the broker choose a name.
+   *
+   * @throws {@link PreconditionFailedError} where it exists with other options, {@link NotFoundError} where it is to
+   *   exist (`passive`) and does not, {@link ResourceLockedError} where it is exclusive to another connection,
+   *   {@link AccessRefusedError} for a reserved name
+   */
+  queueDeclare(queue = '', options: QueueDeclareOptions = {}): Promise<QueueDeclareResult> {
+    return this.#caller.call('queueDeclare', options, {
+      name: 'queue.declare',
+      args: () => queueDeclareArguments(queue, options),
+      result: ({ args }, sent) => {
+        this.#topology.record.queueDeclared(sent, args.queue)
+        return args
+      },
+      // A queue that the broker names would exist twice; an exclusive one is deleted with the connection.
+      isRepeatable: ({ exclusive }) => queue !== '' || exclusive,
+    })
+  }
+
+  /**
+   * Deletes a queue with all that is in it (AMQP 0-9-1, `queue.delete`). One that does not exist is no error.
+   *
+   * @throws {@link PreconditionFailedError} where it has consumers and `ifUnused`, or messages and `ifEmpty`, was asked
+   *   for
+   */
+  queueDelete(queue: string, options: QueueDeleteOptions = {}): Promise<MessageCountResult> {
+    return this.#caller.call('queueDelete', options, {
+      name: 'queue.delete',
+      args: () => queueDeleteArguments(queue, options),
+      result: ({ args }, sent) => {
+        this.#topology.record.queueDeleted(sent.queue)
+        return args
+      },
+    })
+  }
+
+  /**
+   * Drops the messages of a queue that are ready (AMQP 0-9-1, `queue.purge`); those delivered and not settled stay.
+   *
+   * @throws {@link NotFoundError} for a queue that does not exist
+   */
+  queuePurge(queue: string, options: OperationOptions = {}): Promise<MessageCountResult> {
+    return this.#caller.call('queuePurge', options, {
+      name: 'queue.purge',
+      args: () => ({ queue, noWait: false }),
+      result: ({ args }) => args,
+    })
+  }
+
+  /**
+   * Binds a queue to an exchange (AMQP 0-9-1, `queue.bind`): what the exchange gets and the routing key matches goes to
+   * the queue.
+   *
+   * @throws {@link NotFoundError} where the queue or the exchange does not exist
+   */
+  queueBind(queue: string, exchange: string, routingKey = '', options: BindOptions = {}): Promise<void> {
+    return this.#caller.call('queueBind', options, {
+      name: 'queue.bind',
+      args: () => ({ queue, exchange, ...bindingArguments(routingKey, options) }),
+      result: (_, sent) => this.#topology.record.queueBound(sent),
+    })
+  }
+
+  /**
+   * Removes a binding; it is named by all that it was made with (AMQP 0-9-1, `queue.unbind`). One that does not exist
+   * is no error.
+   */
+  queueUnbind(queue: string, exchange: string, routingKey = '', options: BindOptions = {}): Promise<void> {
+    return this.#caller.call('queueUnbind', options, {
+      name: 'queue.unbind',
+      args: () => ({ queue, exchange, ...bindingArguments(routingKey, options) }),
+      result: (_, sent) => this.#topology.record.queueUnbound(sent),
+    })
   }
 
   /**
@@ -205,9 +362,10 @@ export class Client extends Topology implements AsyncDisposable {
   ): Promise<void> {
     try {
       const message = readPublish(exchange, routingKey, body, options)
-      return this.link.publish(message, options?.confirm ?? true, options ?? NO_OPTIONS)
+      this.#connection.check('basicPublish')
+      return this.#publisher.publish(message, options?.confirm ?? true, options ?? NO_OPTIONS)
     } catch (error) {
-      return Promise.reject(this.named('basicPublish', error))
+      return Promise.reject(ownError(error, { operation: 'basicPublish' }))
     }
   }
 
@@ -217,25 +375,9 @@ export class Client extends Topology implements AsyncDisposable {
    * @throws {@link NotFoundError} for a queue that does not exist
    */
   basicGet(queue: string, options: GetOptions = {}): Promise<Message | null> {
-    const { noAck = false } = options ?? {}
-    return this.perform('basicGet', options, () => {
-      if (typeof noAck !== 'boolean') throw new ArgumentError('noAck must be true or false')
-      const requestOf = (name: string) =>
-        encodeRequest('basic.get', { queue: name, noAck: false }, this.link.frameMax)
-      const request = requestOf(queue)
-      const take = ({ method, content }: Reply, settler: Settler): Message | null => {
-        if (method.name !== 'basic.get-ok' || content === undefined) return null
-        const { deliveryTag } = method.args
-        // Acked here, not by the broker's own no-ack: a message that comes too late for its taker is not lost then.
-        if (noAck) settler.settle(deliveryTag, ACK)
-        return new Message(content, deliveryTag, settler, noAck, true)
-      }
-      const begin = (session: Session, outcome: Outcome<Message | null>): void => {
-        const name = this.record.nameOf(queue)
-        session.get(outcome, name, name === queue ? request : requestOf(name), take)
-      }
-      return { repeatable: true, begin }
-    })
+    return this.#caller.perform('basicGet', options, () =>
+      getTask(queue, options, this.#connection.frameMax, this.#topology.record),
+    )
   }
 
   /**
@@ -246,7 +388,7 @@ export class Client extends Topology implements AsyncDisposable {
    */
   basicConsume(queue: string, options: ConsumeOptions = {}): Consumer {
     checkOptions('basicConsume', options)
-    return this.#consume('basicConsume', [{ ...options, queue }], options)
+    return this.#consumers.consume('basicConsume', [{ ...options, queue }], options)
   }
 
   /**
@@ -256,7 +398,7 @@ export class Client extends Topology implements AsyncDisposable {
    */
   basicConsumeMulti(queues: readonly QueueItem[], options: ConsumeMultiOptions = {}): Consumer {
     checkOptions('basicConsumeMulti', options)
-    return this.#consume('basicConsumeMulti', queues, options)
+    return this.#consumers.consume('basicConsumeMulti', queues, options)
   }
 
   /** Changes a consumer's prefetch count: the same as {@link Consumer.qos}. */
@@ -284,108 +426,9 @@ export class Client extends Topology implements AsyncDisposable {
     return asMessage('basicReject', message).reject(options)
   }
 
-  #consume(operation: string, items: readonly QueueItem[], options: ConsumeMultiOptions): Consumer {
-    const ticket = this.counter.next()
-    const context = { operation, ticket }
-    try {
-      const { queues, ...plan } = planConsumer(items, options, ticket)
-      this.link.check(operation)
-      for (const queue of queues) consumeRequest(queue, queue.consumerTag, this.link.frameMax)
-      const consumer = new Consumer(this.#consumerHome, {
-        ...plan,
-        queues,
-        context,
-        subscribe: (rest, prefetch, sink) => {
-          const present = rest.map(queue => this.#present(queue))
-          return this.#consumingSession?.subscribe({ queues: present, prefetch, context }, sink)
-        },
-        recovering: () => this.link.recovering,
-        isAwaited: queue => this.#isAwaited(this.record.nameOf(queue)),
-      })
-      this.#consumers.add(consumer)
-      for (const { queue } of queues) this.record.consumerAdded(queue)
-      return consumer
-    } catch (error) {
-      throw this.named(operation, error, ticket)
-    }
-  }
-
-  /** What is known of a queue by now. */
-  #present(queue: SubscribedQueue): SubscribedQueue {
-    const name = this.record.nameOf(queue.queue)
-    return { ...queue, queue: name, lasting: this.record.queue(name)?.args.autoDelete === false }
-  }
-
-  /** The session, as soon as the queues are there. */
-  get #consumingSession(): Session | undefined {
-    const { session } = this.link
-    return this.state.name === 'open' || session === this.#restored ? session : undefined
-  }
-
-  /** Whether a queue that is not there for a consumer which comes back will be there. */
-  #isAwaited(queue: string): boolean {
-    const { record } = this
-    if (record.isAwaited(queue)) return true
-    const { session } = this.link
-    if (session === undefined || record.queue(queue)?.args.autoDelete !== true) return false
-    // It has gone with the last consumer of the old connection, after it was found to be there still.
-    const lost = (): boolean => session.endReason !== undefined
-    restoreQueue(record, queue, { session, counter: this.counter, lost, events: this.#replayEvents }).catch(
-      ignore,
-    )
-    return true
-  }
-
-  async #restoreConsumers(session: Session): Promise<void> {
-    this.#restored = session
-    const resumed = [...this.#consumers].map(consumer => consumer.resume())
-    // A queue that is not to be had for now, such as one without a leader, must not keep the others waiting.
-    const enough = new AbortController()
-    const patience = sleep(RESTORE_PATIENCE, undefined, { signal: enough.signal }).catch(ignore)
-    await Promise.race([Promise.all(resumed), patience])
-    enough.abort()
-  }
-
-  #endConsumers(reason: AmqpError): void {
-    for (const consumer of this.#consumers) consumer.fail(reason)
-  }
-
-  async #drain(timeout: number): Promise<void> {
-    if (this.link.alive) {
-      const stopWatching = new AbortController()
-      try {
-        await Promise.race([this.#comeToRest(), this.#drainFailure(timeout, stopWatching.signal)])
-        this.#drained = true
-      } finally {
-        stopWatching.abort()
-        await this.close()
-      }
-    } else {
-      await this.close()
-    }
-  }
-
-  async #comeToRest(): Promise<void> {
-    const consumers = [...this.#consumers]
-    await Promise.all(consumers.map(consumer => consumer.cancel()))
-    await Promise.all(consumers.map(consumer => consumer.idle()))
-    await this.link.idle()
-  }
-
-  /** Rejects when the time is up, or the connection lost; `end` puts an end to the watch. */
-  #drainFailure(timeout: number, end: AbortSignal): Promise<never> {
-    return new Promise((_, reject) => {
-      const context = { operation: 'drain' }
-      void this.closed.then(() => {
-        try {
-          this.link.check('drain')
-        } catch (reason) {
-          reject(reason)
-        }
-      })
-      const stop = watchAbort({ timeout }, ignore, () => reject(timedOut('drain', timeout, context)))
-      end.addEventListener('abort', stop)
-    })
+  /** What a listener throws is the listener's own affair: it does not reach the connection. */
+  #emitSoon<K extends keyof ClientEvents>(event: K, ...args: ClientEvents[K]): void {
+    queueMicrotask(() => (this as EventEmitter).emit(event, ...args))
   }
 }
 

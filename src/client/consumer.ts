@@ -1,91 +1,75 @@
 /**
- * Owns the user's end of a consumer: the buffer of deliveries that wait to be handed out, the iterators that wait for
- * deliveries, the shared window, and the consumer's end. What goes over the wire, and on which connection, is the
- * business of its lives.
+ * Owns the user's end of a consumer: what users call, and its end. The handing out of messages is its delivery queue's
+ * concern; what goes over the wire, and on which connection, is its subscription's.
  */
-
 import type { Content } from '../connection/content.js'
-import { type AmqpError, ConnectionClosedError, ConsumerCancelledError, ResourceError } from '../errors.js'
-import { connectionLost, withContext } from '../operation-errors.js'
+import { type AmqpError, ConnectionClosedError, ConsumerCancelledError } from '../errors.js'
+import { connectionLost, ownError } from '../operation-errors.js'
 import type { ForEachOptions } from '../options.js'
 import type { Settlement, Settler } from '../session/settlement.js'
-import { Deque } from '../util/deque.js'
 import { type Deferred, defer, ignore, quiet } from '../util/promise.js'
-import { forEachMessage, type HandlerHome, planForEach } from './for-each.js'
+import type { ConsumerPlan } from './consume-options.js'
+import { DeliveryQueue, type DeliveryQueueHost, type Ending, lastStep } from './delivery-queue.js'
+import { forEachMessage, type HandlerHost, readForEachOptions } from './for-each.js'
 import { Message } from './message.js'
-import type { PrefetchWindow } from './prefetch-window.js'
-import { RecoveringSubscription, type SubscriptionSetup } from './recovering-subscription.js'
+import { RecoveringSubscription, type SubscriptionHost } from './recovering-subscription.js'
 
 /** What a consumer needs of its client. */
-export interface ConsumerHome {
-  /** It is over: the client need not think of it any more. */
+export interface ConsumerHost extends SubscriptionHost {
+  /** It has ended. */
   onConsumerEnd(consumer: Consumer): void
   /** It consumes no more from this queue; with `begun`, it did. */
   onQueueEnd(queue: string, begun: boolean): void
 }
 
-/** How a consumer is made. */
-export interface ConsumerSetup extends SubscriptionSetup {
-  readonly noAck: boolean
-  readonly window: PrefetchWindow
-  readonly signal: AbortSignal | undefined
-}
-
-/** How it ended: `undefined` normally, else with what iterators throw. */
-interface Ending {
-  readonly error: unknown
-}
+type State =
+  /** Not every queue has been consumed from yet. */
+  { readonly name: 'starting' } | { readonly name: 'running' } | ({ readonly name: 'ended' } & Ending)
 
 const NORMAL: Ending = { error: undefined }
-const GIVE_BACK: Settlement = { kind: 'nack', multiple: false, requeue: true }
+const REQUEUE: Settlement = { kind: 'nack', multiple: false, requeue: true }
 
 /**
  * A consumer of one queue or several: loop over it with `for await`, or use {@link forEach}.
  *
- * Leaving the loop cancels the consumer, and messages that were not handed out yet go back to their queues. Several
- * loops over one consumer share its messages: each message goes to one of them, and whichever ends first ends all.
+ * Leaving the loop cancels the consumer, and messages that were not handed out yet are requeued. Several loops over one
+ * consumer share its messages: each message goes to one of them, and whichever ends first ends all.
  */
 export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   /** The consumer tags, in the order of the queues. */
   readonly consumerTags: readonly string[]
   /**
-   * Resolves when the broker has confirmed the subscription to every queue; rejects with what it said instead. Nobody
-   * has to look at it: iterators tell of the error too.
+   * Resolves when the broker has confirmed the subscription to every queue; rejects with its error if it refuses. Nobody
+   * has to look at it: iterators throw the error too.
    */
   readonly ready: Promise<void>
-  readonly #home: ConsumerHome
-  readonly #setup: ConsumerSetup
+  readonly #host: ConsumerHost
+  readonly #plan: ConsumerPlan
   readonly #ready: Deferred<void> = defer<void>()
-  readonly #lives: RecoveringSubscription
-  /** Every queue was consumed from, once at least. */
-  #begun = false
-  readonly #window: PrefetchWindow
-  readonly #noAck: boolean
-  readonly #buffer = new Deque<Message>()
-  readonly #waiting = new Deque<Deferred<IteratorResult<Message, undefined>>>()
-  /** The deliveries that go back to their queues as soon as no more can come. */
-  #surplus: number[] = []
+  readonly #subscription: RecoveringSubscription
+  readonly #deliveries: DeliveryQueue
   readonly #stopWatching: () => void
-  #ending: Ending | undefined
-  /** Somebody left with messages in hand: nobody need wait for these to be settled. */
-  #left = false
+  #state: State = { name: 'starting' }
+  /** The deliveries that are requeued as soon as no more can come. */
+  #surplus: number[] = []
+  /** A loop was left with messages in hand: nobody need wait for these to be settled. */
+  #abandoned = false
   #idle: Deferred<void> | undefined
   #handlers = 0
-  /** What handlers do cannot reach the broker any more; made where there are handlers. */
+  /** What handlers do cannot reach the broker any more; made if there are handlers. */
   #gone: Deferred<unknown> | undefined
 
   /** @internal */
-  constructor(home: ConsumerHome, setup: ConsumerSetup) {
-    this.#home = home
-    this.#setup = setup
-    this.consumerTags = setup.queues.map(({ consumerTag }) => consumerTag)
-    this.#noAck = setup.noAck
-    this.#window = setup.window
+  constructor(host: ConsumerHost, plan: ConsumerPlan) {
+    this.#host = host
+    this.#plan = plan
+    this.consumerTags = plan.queues.map(({ consumerTag }) => consumerTag)
     this.ready = quiet(this.#ready.promise)
-    this.#lives = this.#makeLives(setup)
-    this.#stopWatching = this.#watch(setup.signal)
+    this.#deliveries = new DeliveryQueue(this.#makeQueueHost(plan))
+    this.#subscription = this.#makeSubscription(plan)
+    this.#stopWatching = this.#watch(plan.signal)
     // forEach may have a say in the prefetch count, if it is called at once.
-    queueMicrotask(() => void this.#lives.resume())
+    queueMicrotask(() => void this.#subscription.resume())
   }
 
   /** Hands out messages one by one; ends when the consumer is cancelled, throws when it fails. */
@@ -93,20 +77,15 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     let over = false
     return {
       next: () => {
-        if (over) return outcomeOf(NORMAL)
-        const message = this.#take()
-        if (message !== undefined) return Promise.resolve({ value: message, done: false })
-        if (this.#ending === undefined || this.#buffer.length > 0) {
-          const waiting = defer<IteratorResult<Message, undefined>>()
-          this.#waiting.push(waiting)
-          return waiting.promise
-        }
+        if (over) return lastStep(NORMAL)
+        const next = this.#deliveries.next()
+        if (next !== undefined) return next
         over = true
-        return outcomeOf(this.#ending)
+        return lastStep(this.#ending ?? NORMAL)
       },
       return: async () => {
         over = true
-        this.#left = true
+        this.#abandoned = true
         await this.cancel()
         this.#reportIdle()
         return { value: undefined, done: true }
@@ -115,13 +94,13 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   /**
-   * Stops deliveries (AMQP 0-9-1, `basic.cancel`); messages not handed out yet go back to their queues, and iterators
-   * end. What was handed out can still be settled. A second call waits for the first. Never rejects.
+   * Stops deliveries (AMQP 0-9-1, `basic.cancel`); messages not handed out yet are requeued, and iterators end. What was
+   * handed out can still be settled. A second call waits for the first. Never rejects.
    */
   async cancel(): Promise<void> {
-    for (const { deliveryTag } of this.#buffer.drain()) this.#surplus.push(deliveryTag)
-    if (this.#ending === undefined) this.#end(NORMAL)
-    else this.#endWaiting()
+    for (const { deliveryTag } of this.#deliveries.drain()) this.#surplus.push(deliveryTag)
+    this.#end(NORMAL)
+    this.#deliveries.endWaiting()
     await this.#stop()
   }
 
@@ -130,37 +109,37 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * its queues; 0 for no limit. Resolves when the broker knows.
    *
    * AMQP has no way to change the count of a consumer: each queue gets a new consumer on the same channel. The old one is
-   * cancelled after that, or, where it is `exclusive` or this client declared the queue as a lasting one, before: an
-   * auto-delete queue does not outlive the change of its `exclusive` consumer. What a quorum queue had under way to the old
-   * one at that moment, it takes back: it comes to the new one a little later, out of order, and marked as redelivered.
+   * cancelled after that, or, if it is `exclusive` or this client declared the queue as a lasting one, before: an
+   * auto-delete queue does not outlive the change of its `exclusive` consumer. A quorum queue takes back what was in
+   * flight to the old one at that moment: it comes to the new one a little later, out of order, and marked as redelivered.
    *
-   * @throws {@link ArgumentError} where it is not a whole number from 0 to 65535
+   * @throws {@link ArgumentError} if it is not a whole number from 0 to 65535
    */
   async qos(prefetchCount: number): Promise<void> {
-    const changes = this.#window.set(prefetchCount)
-    this.#pump()
-    if (!changes || this.#ending !== undefined) return
-    await this.#lives.changePrefetch({ operation: 'basicQos' })
+    const changes = this.#plan.window.set(prefetchCount)
+    this.#deliveries.handOut()
+    if (!changes || this.hasEnded) return
+    await this.#subscription.changePrefetch({ operation: 'basicQos' })
   }
 
   /**
    * Runs `handler` for every message, `concurrency` of them at once: acks the message when the handler resolves, nacks
-   * it when it throws or rejects; a handler may also settle its message itself. Where the consumer has no
-   * `prefetchCount`, it gets one of twice the concurrency.
+   * it when it throws or rejects; a handler may also settle its message itself. If the consumer has no `prefetchCount`,
+   * it gets one of twice the concurrency.
    *
    * Resolves when the consumer is cancelled, or the `signal` aborted, and all handlers have ended: one that never ends
-   * is waited for, without harm to the others. Rejects when the consumer fails; where the broker cancelled it, after
-   * the handlers have ended, and where the channel or the client is gone, at once, since nothing that they do about
-   * their messages matters any more.
+   * is waited for, without harm to the others. Rejects when the consumer fails; if the broker cancelled it, after the
+   * handlers have ended, and if the channel or the client is closed, at once, since nothing that they do about their
+   * messages matters any more.
    */
   async forEach(
     handler: (message: Message) => unknown,
     options: ForEachOptions<Message> = {},
   ): Promise<void> {
-    const plan = planForEach(handler, options)
-    if (this.#window.suggest(2 * plan.concurrency)) this.#changeWire()
+    const plan = readForEachOptions(handler, options)
+    if (this.#plan.window.suggest(2 * plan.concurrency)) this.#changePrefetch()
     this.#gone ??= defer<unknown>()
-    const home: HandlerHome = {
+    const host: HandlerHost = {
       begin: () => {
         this.#handlers++
       },
@@ -172,7 +151,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       gone: this.#gone.promise,
       [Symbol.asyncIterator]: () => this[Symbol.asyncIterator](),
     }
-    await forEachMessage(home, handler, this.#noAck, plan)
+    await forEachMessage(host, handler, this.#plan.noAck, plan)
   }
 
   /** Cancels it, for `await using`. */
@@ -180,8 +159,13 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     return this.cancel()
   }
 
+  /** @internal */
+  get hasEnded(): boolean {
+    return this.#state.name === 'ended'
+  }
+
   /**
-   * @internal Resolves when everything that was handed out is settled, unless its user has left. Where messages need no
+   * @internal Resolves when everything that was handed out is settled, unless a loop was left. If messages need no
    * settling, or nobody is there to do it, the handlers' ends count.
    */
   idle(): Promise<void> {
@@ -190,33 +174,37 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     return this.#idle.promise
   }
 
-  /** @internal There is a new connection: goes on there. Resolves when that is settled; never rejects. */
+  /** @internal There is a new connection: goes on there. Resolves when the outcome is known; never rejects. */
   resume(): Promise<void> {
-    return this.#lives.resume()
+    return this.#subscription.resume()
   }
 
-  /** @internal The client has ended with work under way. */
+  /** @internal The client is closed while handlers are running. */
   cutOff(): void {
     const message = 'forEach: the client was closed while handlers were running'
     this.#gone?.resolve(new ConnectionClosedError(message, { operation: 'forEach' }))
   }
 
-  /** @internal There will be no other connection. */
+  /** @internal No other connection follows. */
   fail(reason: AmqpError): void {
-    if (this.#ending !== undefined) return
-    const error = connectionLost(reason, this.#setup.context)
+    if (this.hasEnded) return
+    const error = connectionLost(reason, this.#plan.context)
     this.#gone?.resolve(error)
     this.#end({ error })
   }
 
+  get #ending(): Ending | undefined {
+    return this.#state.name === 'ended' ? this.#state : undefined
+  }
+
   get #handedOut(): number {
-    return this.#lives.outstanding - this.#buffer.length - this.#surplus.length
+    return this.#subscription.unacked - this.#deliveries.length - this.#surplus.length
   }
 
   get #isIdle(): boolean {
     // What is left over from a consumer that the broker cancelled may be handed out still.
-    if (this.#buffer.length > 0) return false
-    if (this.#noAck || this.#left) return this.#handlers === 0
+    if (this.#deliveries.length > 0) return false
+    if (this.#plan.noAck || this.#abandoned) return this.#handlers === 0
     return this.#handedOut <= 0
   }
 
@@ -231,15 +219,34 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     return () => signal.removeEventListener('abort', abort)
   }
 
-  #makeLives(setup: SubscriptionSetup): RecoveringSubscription {
-    const window = this.#window
-    return new RecoveringSubscription(setup, {
-      get prefetch() {
-        return window.wire
+  #makeQueueHost({ noAck, window }: ConsumerPlan): DeliveryQueueHost {
+    const ending = (): Ending | undefined => this.#ending
+    const handedOut = (): number => this.#handedOut
+    return {
+      noAck,
+      window,
+      get ending() {
+        return ending()
       },
-      unread: () => this.#buffer.items(),
+      get handedOut() {
+        return handedOut()
+      },
+      onAutoAck: ({ deliveryTag }, soon) => {
+        this.#subscription.autoAck(deliveryTag, soon)
+        if (this.#idle !== undefined) this.#reportIdle()
+      },
+      onWindowChanged: () => this.#changePrefetch(),
+    }
+  }
+
+  #makeSubscription({ queues, context, window }: ConsumerPlan): RecoveringSubscription {
+    return new RecoveringSubscription(this.#host, queues, context, {
+      get prefetch() {
+        return window.wireCount
+      },
+      unread: () => this.#deliveries.items(),
       onReady: () => {
-        this.#begun = true
+        if (this.#state.name === 'starting') this.#state = { name: 'running' }
         this.#ready.resolve()
       },
       onDelivery: (content, deliveryTag, settler) => this.#onDelivery(content, deliveryTag, settler),
@@ -250,64 +257,30 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   #onDelivery(content: Content, deliveryTag: number, settler: Settler): void {
-    if (this.#ending !== undefined) {
-      this.#surplus.push(deliveryTag)
-      return
-    }
-    this.#buffer.push(new Message(content, deliveryTag, settler, this.#noAck, false))
-    if (this.#waiting.length > 0) this.#pump()
+    if (this.hasEnded) this.#surplus.push(deliveryTag)
+    else this.#deliveries.push(new Message(content, deliveryTag, settler, this.#plan.noAck, false))
   }
 
   #onSettled(): void {
-    if (this.#waiting.length > 0) this.#pump()
+    this.#deliveries.handOut()
     if (this.#idle !== undefined) this.#reportIdle()
   }
 
-  /** Serves those who wait, as far as the window allows. */
-  #pump(): void {
-    while (this.#waiting.length > 0) {
-      const message = this.#take()
-      if (message === undefined) break
-      this.#waiting.shift()?.resolve({ value: message, done: false })
-    }
-    if (this.#ending !== undefined) this.#endWaiting()
+  #changePrefetch(): void {
+    if (!this.hasEnded) this.#subscription.changePrefetch().catch(ignore)
   }
 
-  /** The next message, if there is one and the window allows it. */
-  #take(): Message | undefined {
-    if (this.#buffer.length === 0) return undefined
-    if (this.#noAck) return this.#takeForGood()
-    const handedOut = this.#handedOut
-    if (!this.#window.allows(handedOut)) return undefined
-    const message = this.#buffer.shift()
-    if (this.#window.grow(handedOut)) this.#changeWire()
-    return message
-  }
-
-  /** Without acks of the user, the broker's window follows what is handed out: a slow reader makes it wait. */
-  #takeForGood(): Message | undefined {
-    const message = this.#buffer.shift()
-    if (message !== undefined) this.#lives.release(message.deliveryTag, this.#window.take())
-    if (this.#idle !== undefined) this.#reportIdle()
-    return message
-  }
-
-  #changeWire(): void {
-    if (this.#ending === undefined) this.#lives.changePrefetch().catch(ignore)
-  }
-
-  /** What came by a lost channel comes again. */
+  /** What came by a channel that is closed is delivered again. */
   #onInterrupted(): void {
-    this.#buffer.drain()
+    this.#deliveries.drain()
     this.#surplus = []
     this.#reportIdle()
   }
 
   #onEnd(reason: unknown, cancelled: boolean): void {
-    const nameless = reason instanceof ResourceError && reason.operation === undefined
-    const error = nameless ? withContext(reason, this.#setup.context) : reason
+    const error = ownError(reason, this.#plan.context)
     if (cancelled) {
-      // What it has received can be worked on still.
+      // What was delivered can be worked on still.
       this.#end({ error })
       void this.#stop()
       return
@@ -315,39 +288,27 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#onInterrupted()
     this.#gone?.resolve(error)
     this.#end({ error })
-    this.#endWaiting()
+    this.#deliveries.endWaiting()
   }
 
-  #end(ending: Ending): void {
-    if (this.#ending !== undefined) return
-    this.#ending = ending
+  #end({ error }: Ending): void {
+    if (this.hasEnded) return
+    const begun = this.#state.name === 'running'
+    this.#state = { name: 'ended', error }
     this.#stopWatching()
-    this.#lives.stop()
-    this.#ready.reject(
-      ending.error ?? new ConsumerCancelledError('the consumer was cancelled before it was ready'),
-    )
-    this.#endWaiting()
-    for (const { queue } of this.#setup.queues) this.#home.onQueueEnd(queue, this.#begun)
-    this.#home.onConsumerEnd(this)
+    this.#subscription.stop()
+    this.#ready.reject(error ?? new ConsumerCancelledError('the consumer was cancelled before it was ready'))
+    this.#deliveries.endWaiting()
+    for (const { queue } of this.#plan.queues) this.#host.onQueueEnd(queue, begun)
+    this.#host.onConsumerEnd(this)
   }
 
-  /** Nobody need wait for messages that will not come; what is in the buffer may still be handed out. */
-  #endWaiting(): void {
-    if (this.#ending === undefined || this.#buffer.length > 0) return
-    for (const waiting of this.#waiting.drain()) {
-      outcomeOf(this.#ending).then(
-        result => waiting.resolve(result),
-        error => waiting.reject(error),
-      )
-    }
-  }
-
-  /** Cancels on the wire, then gives back what is left over: any earlier, the broker would send it here again. */
+  /** Cancels on the wire, then requeues what is left over: any earlier, the broker would deliver it here again. */
   async #stop(): Promise<void> {
-    await this.#lives.cancel()
+    await this.#subscription.cancel()
     const surplus = this.#surplus
     this.#surplus = []
-    for (const deliveryTag of surplus) this.#lives.settle(deliveryTag, GIVE_BACK)
+    for (const deliveryTag of surplus) this.#subscription.settle(deliveryTag, REQUEUE)
   }
 
   #reportIdle(): void {
@@ -355,8 +316,4 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#idle.resolve()
     this.#idle = undefined
   }
-}
-
-function outcomeOf({ error }: Ending): Promise<IteratorResult<Message, undefined>> {
-  return error === undefined ? Promise.resolve({ value: undefined, done: true }) : Promise.reject(error)
 }

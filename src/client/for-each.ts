@@ -4,13 +4,13 @@
  */
 import { AlreadySettledError, ArgumentError } from '../errors.js'
 import type { ForEachOptions } from '../options.js'
-import { checkOptions } from '../util/check.js'
+import { checkFlag, checkOptions, checkSignal } from '../util/check.js'
 import { ignore } from '../util/promise.js'
 import { Slots } from '../util/slots.js'
 import type { Message } from './message.js'
 
-/** What a consumer has to do with its handlers. */
-export interface HandlerHome extends AsyncIterable<Message> {
+/** What running handlers needs of their consumer. */
+export interface HandlerHost extends AsyncIterable<Message> {
   begin(): void
   end(): void
   cancel(): void
@@ -27,22 +27,22 @@ export interface ForEachPlan {
 }
 
 export async function forEachMessage(
-  home: HandlerHome,
+  host: HandlerHost,
   handler: (message: Message) => unknown,
   noAck: boolean,
   { concurrency, signal, requeue, onError }: ForEachPlan,
 ): Promise<void> {
-  const places = new Slots(concurrency)
+  const slots = new Slots(concurrency)
   const failures: unknown[] = []
   let gone: { readonly error: unknown } | undefined
   let wake = ignore
-  void home.gone.then(error => {
+  void host.gone.then(error => {
     gone = { error }
     wake()
   })
   /** Resolves when no more than `most` handlers run. */
   const atMost = async (most: number): Promise<void> => {
-    while (places.taken > most) {
+    while (slots.running > most) {
       if (gone !== undefined) throw gone.error
       await new Promise<void>(resolve => {
         wake = resolve
@@ -50,7 +50,7 @@ export async function forEachMessage(
     }
   }
   const work = async (message: Message): Promise<void> => {
-    home.begin()
+    host.begin()
     try {
       await handler(message)
       if (!noAck) unlessSettled(() => message.ack())
@@ -60,25 +60,25 @@ export async function forEachMessage(
         await onError?.(error, message)
       } catch (failure) {
         failures.push(failure)
-        home.cancel()
+        host.cancel()
       }
     } finally {
-      home.end()
+      host.end()
     }
   }
-  const stop = (): void => home.cancel()
+  const stop = (): void => host.cancel()
   signal?.addEventListener('abort', stop)
   if (signal?.aborted === true) stop()
   try {
-    for await (const message of home) {
-      places.take(leave => {
+    for await (const message of host) {
+      slots.run(leave => {
         void work(message).then(() => {
           leave()
           wake()
         })
       })
       // No more than can run is taken out: what waits stays in the consumer's buffer, and with the broker.
-      if (!places.anyFree) await atMost(concurrency - 1)
+      if (!slots.anyFree) await atMost(concurrency - 1)
     }
   } finally {
     try {
@@ -99,18 +99,16 @@ function unlessSettled(settle: () => void): void {
   }
 }
 
-/** Reads the options. Throws {@link ArgumentError} where they make no sense. */
-export function planForEach(handler: unknown, options: ForEachOptions<Message>): ForEachPlan {
+/** Reads the options. Throws {@link ArgumentError} if one is invalid. */
+export function readForEachOptions(handler: unknown, options: ForEachOptions<Message>): ForEachPlan {
   checkOptions('forEach', options)
   const { concurrency = 1, signal, requeue = true, onError } = options
   if (typeof handler !== 'function') throw new ArgumentError('forEach: the handler must be a function')
   if (!(concurrency === Number.POSITIVE_INFINITY || (Number.isInteger(concurrency) && concurrency >= 1))) {
     throw new ArgumentError(`forEach: concurrency must be a whole number above 0, got ${String(concurrency)}`)
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new ArgumentError('forEach: signal must be an AbortSignal')
-  }
-  if (typeof requeue !== 'boolean') throw new ArgumentError('forEach: requeue must be true or false')
+  checkSignal('forEach: signal', signal)
+  checkFlag('forEach: requeue', requeue)
   if (onError !== undefined && typeof onError !== 'function') {
     throw new ArgumentError('forEach: onError must be a function')
   }

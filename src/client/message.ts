@@ -6,9 +6,10 @@ import { inspect } from 'node:util'
 import { decodeBasicDeliver, decodeBasicGetOk } from '../codec/methods.gen.js'
 import { decodeBasicHeaders, decodeBasicProperties } from '../codec/properties.gen.js'
 import type { Content } from '../connection/content.js'
-import { AlreadySettledError, ArgumentError } from '../errors.js'
+import { AlreadySettledError } from '../errors.js'
 import type { AckOptions, MessageProperties, NackOptions, RejectOptions, Table } from '../options.js'
 import type { Settlement, Settler } from '../session/settlement.js'
+import { checkFlag } from '../util/check.js'
 import { Reader } from '../wire/reader.js'
 
 const ACK: Settlement = { kind: 'ack', multiple: false }
@@ -177,6 +178,6 @@ export class Message {
 
 function flag(method: string, name: string, value: unknown, byDefault: boolean): boolean {
   if (value === undefined) return byDefault
-  if (typeof value !== 'boolean') throw new ArgumentError(`${method}: ${name} must be true or false`)
+  checkFlag(`${method}: ${name}`, value)
   return value
 }

@@ -2,18 +2,19 @@
 import { collectProperties } from '../codec/properties.gen.js'
 import { ArgumentError } from '../errors.js'
 import type { PublishOptions } from '../options.js'
-import type { Message } from '../publishing/message-envelope.js'
+import type { OutgoingMessage } from '../publishing/message-envelope.js'
+import { checkFlag } from '../util/check.js'
 
 const TRANSIENT = 1
 const PERSISTENT = 2
 
-/** Throws {@link ArgumentError} where an option makes no sense. */
+/** Throws {@link ArgumentError} if an option is invalid. */
 export function readPublish(
   exchange: string,
   routingKey: string,
   body: string | Uint8Array,
   options: PublishOptions | undefined,
-): Message {
+): OutgoingMessage {
   if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
     throw new ArgumentError('the body must be a string, a Buffer or a Uint8Array')
   }
@@ -40,8 +41,4 @@ export function readPublish(
   const deliveryMode = persistent ? PERSISTENT : TRANSIENT
   if (properties !== undefined) properties.deliveryMode ??= deliveryMode
   return { exchange, routingKey, mandatory, deliveryMode, properties, headers, body, retry }
-}
-
-function checkFlag(name: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw new ArgumentError(`${name} must be true or false`)
 }

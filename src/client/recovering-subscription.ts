@@ -1,45 +1,39 @@
 /**
- * Owns the lives of a consumer on the wire, one after the other: each is a subscription on a channel of its own. Where
- * one ends that another can follow, the next one begins: at once, after a pause, or when the client is connected again.
- * What becomes of the messages is the consumer's business.
+ * Owns the subscriptions of a consumer over time. When one ends that another can follow, the next one begins: at once,
+ * after a pause, or when the client is connected again. What becomes of the messages is the consumer's concern.
  */
-
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Content } from '../connection/content.js'
-import { type AmqpError, AmqpError as AnyAmqpError, type ErrorContext, NotFoundError } from '../errors.js'
+import { CLASS_BASIC } from '../constants.gen.js'
+import { AmqpError, type ErrorContext, NotFoundError } from '../errors.js'
 import type { FieldValue } from '../options.js'
-import { isLocked, isUnavailable, LOCK_TIMEOUT } from '../reply-codes.js'
+import { isConnectionFault, isLocked, isUnavailable, LOCK_TIMEOUT } from '../reply-codes.js'
+import { STREAM_OFFSET, type SubscribedQueue } from '../session/queue-consumer.js'
 import type { Settlement, Settler } from '../session/settlement.js'
 import type {
-  SubscribedQueue,
   Subscription,
   SubscriptionEnd,
-  SubscriptionSink,
+  SubscriptionEvents,
+  SubscriptionPlan,
 } from '../session/subscription.js'
 import { ignore } from '../util/promise.js'
 import type { Message } from './message.js'
 
-/** What to consume from, and how to begin. */
-export interface SubscriptionSetup {
-  readonly queues: readonly SubscribedQueue[]
-  /** Who it is, for errors. */
-  readonly context: ErrorContext
-  /** Begins to consume, with the broker's prefetch count; undefined where there is no connection for now. */
-  subscribe(
-    queues: readonly SubscribedQueue[],
-    prefetch: number,
-    sink: SubscriptionSink,
-  ): Subscription | undefined
-  /** Whether a lost connection is going to be replaced. */
-  recovering(): boolean
-  /** Whether a queue is not there yet, but is being brought back. */
-  isAwaited(queue: string): boolean
+/** What subscribing needs of the client. */
+export interface SubscriptionHost {
+  /** A connection that is lost is replaced. */
+  readonly recovers: boolean
+  /** Begins to consume; undefined if there is no connection for now. */
+  subscribe(plan: SubscriptionPlan, events: SubscriptionEvents): Subscription | undefined
+  /** For a queue that was not found: resolves when recovery has brought it back, or will not; undefined if it has no part in it. */
+  whenRestored(queue: string): Promise<void> | undefined
 }
 
-/** The consumer whose lives they are. */
-export interface SubscriptionOwner {
+/** What a recovering subscription tells its consumer, and asks of it. */
+export interface RecoveringSubscriptionEvents {
   /** The broker's prefetch count for each queue. */
   readonly prefetch: number
-  /** What has come and was not handed out, in order. */
+  /** What was delivered and not handed out, in order. */
   unread(): readonly Message[]
   /** Every queue is consumed from. */
   onReady(): void
@@ -47,174 +41,194 @@ export interface SubscriptionOwner {
   onDelivery(content: Content, deliveryTag: number, settler: Settler): void
   /** A message, or several, were settled. */
   onSettled(): void
-  /** A life is over, and another follows: what has come and was not handed out comes again. */
+  /** Another subscription follows: what was delivered and not handed out is delivered again. */
   onInterrupted(): void
-  /** The last life is over; with `cancelled`, what it has brought can still be settled. */
+  /** None follows; with `cancelled`, what was delivered can still be settled. */
   onEnd(error: unknown, cancelled: boolean): void
 }
 
-/** So many lives in a row that brought nothing are enough. */
-const MOST_BARREN_LIVES = 3
-/** Milliseconds between two tries to come back to a queue that is not to be had yet. */
+/** So many subscriptions in a row may end without a delivery. */
+const MAX_FRUITLESS = 3
+/** Milliseconds between two attempts to come back to a queue that is locked or unavailable. */
 const RETRY_PAUSE = 500
-/** Reply codes from here on are those of errors in what was sent, and end the connection. */
-const HARD_ERRORS = 501
-const BASIC_CLASS = 60
-const STREAM_OFFSET = 'x-stream-offset'
 
 export class RecoveringSubscription {
-  readonly #setup: SubscriptionSetup
-  readonly #owner: SubscriptionOwner
-  /** The life of the moment, or the last one; none before the first. */
+  readonly #host: SubscriptionHost
+  readonly #context: ErrorContext
+  readonly #events: RecoveringSubscriptionEvents
+  /** The present subscription, or the last one; none before the first. */
   #subscription: Subscription | undefined
-  #state: 'waiting' | 'beginning' | 'ready' | 'over' = 'waiting'
-  /** What to subscribe to in the next life: of streams, the rest. */
-  #rest: readonly SubscribedQueue[]
+  #state: 'waiting' | 'starting' | 'ready' | 'ended' = 'waiting'
+  /** What to subscribe to next: of streams, the rest. */
+  #queues: readonly SubscribedQueue[]
   #count = 0
-  /** How many lives have ended in a row without a delivery. */
-  #barren = 0
-  /** Since when it was refused to come back. */
+  /** How many subscriptions have ended in a row without a delivery. */
+  #fruitless = 0
+  /** How often in a row, and since when, the broker refuses to let it come back. */
+  #refusals = 0
   #refusedSince: number | undefined
-  #retry: NodeJS.Timeout | undefined
+  readonly #end = new AbortController()
 
-  constructor(setup: SubscriptionSetup, owner: SubscriptionOwner) {
-    this.#setup = setup
-    this.#owner = owner
-    this.#rest = setup.queues
+  constructor(
+    host: SubscriptionHost,
+    queues: readonly SubscribedQueue[],
+    context: ErrorContext,
+    events: RecoveringSubscriptionEvents,
+  ) {
+    this.#host = host
+    this.#queues = queues
+    this.#context = context
+    this.#events = events
   }
 
   /** How many deliveries can still be settled. */
-  get outstanding(): number {
-    return this.#subscription?.outstanding ?? 0
+  get unacked(): number {
+    return this.#subscription?.unacked ?? 0
   }
 
-  /** Begins a life, where there is none and there may be one. Throws where AMQP cannot carry the plan. */
-  begin(): void {
-    if (this.#state !== 'waiting') return
-    clearTimeout(this.#retry)
-    const subscription = this.#setup.subscribe(this.#rest, this.#owner.prefetch, {
-      onDelivery: (content, deliveryTag) => {
-        this.#barren = 0
-        this.#owner.onDelivery(content, deliveryTag, subscription as Subscription)
-      },
-      onSettled: () => this.#owner.onSettled(),
-      onEnd: (error, cause) => this.#onEnd(error, cause),
-    })
-    if (subscription === undefined) return
-    this.#state = 'beginning'
-    this.#count++
-    this.#subscription = subscription
-    subscription.ready.then(() => this.#onReady(subscription), ignore)
-  }
-
-  /** Begins a life on a new connection. Resolves when it is known what becomes of it; never rejects. */
+  /** Begins, if it waits and there is a connection. Resolves when the outcome is known; never rejects. */
   async resume(): Promise<void> {
     this.#begin()
-    if (this.#state === 'beginning') await this.#subscription?.ready.catch(ignore)
+    if (this.#state === 'starting') await this.#subscription?.ready.catch(ignore)
   }
 
-  /** Settles a message of the life of the moment. */
+  /** Settles a message of the present subscription. */
   settle(deliveryTag: number, settlement: Settlement): void {
     this.#subscription?.settle(deliveryTag, settlement)
   }
 
-  /** A message of the life of the moment is handed out that needs no settling, as {@link Subscription.release} says. */
-  release(deliveryTag: number, soon: boolean): void {
-    this.#subscription?.release(deliveryTag, soon)
+  /** Acks a message of the present subscription that needs no settling by its user. */
+  autoAck(deliveryTag: number, soon: boolean): void {
+    this.#subscription?.autoAck(deliveryTag, soon)
   }
 
-  /** Tells the broker the prefetch count, as its owner says; where a life ends over it, the next one begins with it. */
+  /** Asks the broker for the prefetch count of the moment; if a subscription ends over it, the next begins with it. */
   async changePrefetch(context?: ErrorContext): Promise<void> {
     try {
-      await this.#subscription?.setPrefetch(this.#owner.prefetch, context)
+      await this.#subscription?.setPrefetch(this.#events.prefetch, context)
     } catch (error) {
-      if (this.#state === 'over') throw error
+      if (this.#state === 'ended') throw error
     }
   }
 
-  /** No other life is to begin. */
+  /** No other subscription follows. */
   stop(): void {
-    this.#state = 'over'
-    clearTimeout(this.#retry)
+    this.#state = 'ended'
+    this.#end.abort()
   }
 
   /** Stops deliveries, for good. Never rejects. */
   async cancel(): Promise<void> {
     this.stop()
-    // A life whose channel is gone is cancelled already.
+    // One whose channel is closed is cancelled already.
     await this.#subscription?.cancel().catch(ignore)
   }
 
   #begin(): void {
+    if (this.#state !== 'waiting') return
     try {
-      this.begin()
+      this.#subscribe()
     } catch (error) {
       this.stop()
-      this.#owner.onEnd(error, false)
+      this.#events.onEnd(error, false)
     }
+  }
+
+  #subscribe(): void {
+    const plan = { queues: this.#queues, prefetch: this.#events.prefetch, context: this.#context }
+    const subscription = this.#host.subscribe(plan, {
+      onDelivery: (content, deliveryTag) => {
+        this.#fruitless = 0
+        this.#events.onDelivery(content, deliveryTag, subscription as Subscription)
+      },
+      onSettled: () => this.#events.onSettled(),
+      onEnd: (error, cause) => this.#onEnd(error, cause),
+    })
+    if (subscription === undefined) return
+    this.#state = 'starting'
+    this.#count++
+    this.#subscription = subscription
+    subscription.ready.then(() => this.#onReady(subscription), ignore)
   }
 
   #onReady(subscription: Subscription): void {
-    if (subscription !== this.#subscription || this.#state !== 'beginning') return
+    if (subscription !== this.#subscription || this.#state !== 'starting') return
     this.#state = 'ready'
     this.#refusedSince = undefined
-    this.#owner.onReady()
+    this.#refusals = 0
+    this.#events.onReady()
   }
 
-  /** A life has ended by itself. */
   #onEnd(error: AmqpError, cause: SubscriptionEnd): void {
-    if (this.#state === 'over' || !this.#mayLiveOn(error, cause)) {
+    const restored = cause === 'refused' ? this.#restored(error) : []
+    if (this.#state === 'ended' || !this.#mayResume(error, cause, restored.length > 0)) {
       this.stop()
-      this.#owner.onEnd(error, cause === 'cancelled')
+      this.#events.onEnd(error, cause === 'cancelled')
       return
     }
     this.#state = 'waiting'
-    this.#rest = this.#restOf(this.#subscription)
-    this.#owner.onInterrupted()
-    // A connection that is lost is replaced by and by: then the client says so.
+    this.#queues = this.#rest()
+    this.#events.onInterrupted()
+    // If the connection is lost, the client resumes its consumers on the next one.
     if (cause === 'closed') queueMicrotask(() => this.#begin())
-    if (cause === 'refused') this.#retry = setTimeout(() => this.#begin(), RETRY_PAUSE)
+    if (cause === 'refused') void this.#retry(restored)
   }
 
-  #mayLiveOn(error: AmqpError, cause: SubscriptionEnd): boolean {
+  #mayResume(error: AmqpError, cause: SubscriptionEnd, willBeRestored: boolean): boolean {
     switch (cause) {
       case 'cancelled':
         return false
       // For no fault of ours: an ack that took too long, say.
       case 'closed':
-        return this.#setup.recovering() && this.#state === 'ready' && ++this.#barren <= MOST_BARREN_LIVES
+        return this.#host.recovers && this.#state === 'ready' && ++this.#fruitless <= MAX_FRUITLESS
       case 'refused':
-        return this.#count > 1 && this.#mayPass(error)
+        return this.#count > 1 && this.#mayRetry(error, willBeRestored)
       case 'lost':
-        return this.#setup.recovering() && !this.#isToBlame(error)
+        return this.#host.recovers && !this.#isToBlame(error)
     }
   }
 
-  /** A refusal that time may cure. */
-  #mayPass(error: AmqpError): boolean {
+  /** Whether time may cure a refusal. */
+  #mayRetry(error: AmqpError, willBeRestored: boolean): boolean {
     if (isUnavailable(error)) return true
     this.#refusedSince ??= performance.now()
     if (performance.now() - this.#refusedSince > LOCK_TIMEOUT) return false
-    if (isLocked(error)) return true
-    return error instanceof NotFoundError && this.#rest.some(({ queue }) => this.#setup.isAwaited(queue))
+    return isLocked(error) || willBeRestored
   }
 
-  /** A connection that was ended over what was just asked for would be ended over it again, and again. */
+  /** Begins again when its queues are back; if recovery has no part in that, or it was in vain before, after a pause. */
+  async #retry(restored: readonly Promise<void>[]): Promise<void> {
+    this.#refusals++
+    await Promise.all(restored)
+    if (restored.length === 0 || this.#refusals > 1) {
+      await sleep(RETRY_PAUSE, undefined, { signal: this.#end.signal }).catch(ignore)
+    }
+    this.#begin()
+  }
+
+  /** What resolves when queues that were not found are back. */
+  #restored(error: AmqpError): Promise<void>[] {
+    if (this.#count <= 1 || !(error instanceof NotFoundError)) return []
+    return this.#queues.flatMap(({ queue }) => this.#host.whenRestored(queue) ?? [])
+  }
+
+  /** A connection that the broker ended over what was just asked for would be ended over it again, and again. */
   #isToBlame(error: AmqpError): boolean {
-    const reason = error.cause instanceof AnyAmqpError ? error.cause : error
-    const { replyCode = 0, classId = 0 } = reason
-    if (this.#state === 'ready' || replyCode < HARD_ERRORS) return false
-    if (classId !== 0 && classId !== BASIC_CLASS) return false
-    return this.#count === 1 || ++this.#barren > MOST_BARREN_LIVES
+    const reason = error.cause instanceof AmqpError ? error.cause : error
+    if (this.#state === 'ready' || !isConnectionFault(reason)) return false
+    const { classId = 0 } = reason
+    if (classId !== 0 && classId !== CLASS_BASIC) return false
+    return this.#count === 1 || ++this.#fruitless > MAX_FRUITLESS
   }
 
   /** A stream goes on at the first message that was not handed out. */
-  #restOf(subscription: Subscription | undefined): readonly SubscribedQueue[] {
-    if (subscription === undefined) return this.#rest
+  #rest(): readonly SubscribedQueue[] {
+    const subscription = this.#subscription
+    if (subscription === undefined) return this.#queues
     const { rest } = subscription
-    if (!subscription.streaming) return rest
+    if (!subscription.hasStreams) return rest
     const first = new Map<string | undefined, FieldValue>()
-    for (const { consumerTag, headers } of this.#owner.unread()) {
+    for (const { consumerTag, headers } of this.#events.unread()) {
       if (!first.has(consumerTag)) first.set(consumerTag, headers[STREAM_OFFSET])
     }
     return rest.map(queue => {

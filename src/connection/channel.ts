@@ -1,6 +1,7 @@
 /**
  * Owns one channel of a connection: its requests and their replies, in order; the assembly of its content; its end,
- * from either side. Who uses the channel, and for what, is its owner's business.
+ * from either side. What the channel is used for is its listener's
+ * concern.
  */
 import {
   type ArgsOf,
@@ -36,37 +37,26 @@ import {
 import { FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from '../frame/constants.js'
 import { connectionLost } from '../operation-errors.js'
 import { Deque } from '../util/deque.js'
-import { ignore } from '../util/promise.js'
 import { Reader } from '../wire/reader.js'
 import { Assembly, type Content } from './content.js'
 import type { ContentCopier } from './content-copy.js'
 import type { Outbox } from './outbox.js'
 import type { Request } from './request.js'
 
-/** What a channel tells whoever uses it. */
-export interface ChannelOwner {
-  /** A message for a consumer; `content` is valid only during the call. */
-  onDeliver(content: Content): void
+/** Whoever uses a channel. It overrides what matters to it; the rest means nothing to it. */
+export class ChannelListener {
+  /** A message for a consumer came; `content` is valid only during the call. */
+  onDeliver(_content: Content): void {}
   /** A published message came back; `content` is valid only during the call. */
-  onReturn(content: Content): void
+  onReturn(_content: Content): void {}
   /** The broker confirmed (`acked`) or refused a publish, or all up to this one. */
-  onConfirm(deliveryTag: number, multiple: boolean, acked: boolean): void
+  onConfirm(_deliveryTag: number, _multiple: boolean, _acked: boolean): void {}
   /** The broker cancelled a consumer. */
-  onCancel(consumerTag: string): void
+  onCancel(_consumerTag: string): void {}
   /** The broker wants publishing to stop, or to go on. */
-  onFlow(active: boolean): void
-  /** The channel ended: closed by the broker, or `lost` with its connection. */
-  onClosed(error: AmqpError, lost: boolean): void
-}
-
-/** The owner of a channel that carries requests only; whatever else the broker might send there means nothing. */
-export const silentOwner: ChannelOwner = {
-  onDeliver: ignore,
-  onReturn: ignore,
-  onConfirm: ignore,
-  onCancel: ignore,
-  onFlow: ignore,
-  onClosed: ignore,
+  onFlow(_active: boolean): void {}
+  /** The channel was closed by the broker, or `lost` with its connection. */
+  onClosed(_error: AmqpError, _lost: boolean): void {}
 }
 
 /** A reply, with its content where it has one (basic.get-ok). */
@@ -83,35 +73,34 @@ interface PendingRequest {
   reject(reason: AmqpError): void
 }
 
-/** The part of the connection that a channel needs. */
-export interface ChannelHome {
+/** What a channel needs of its connection. */
+export interface ChannelHost {
   readonly outbox: Outbox
   readonly maxMessageSize: number
-  /** Keeps small contents. */
-  readonly keeper: ContentCopier
-  /** The channel's number is free again. */
-  onChannelGone(channel: Channel): void
+  readonly contentCopier: ContentCopier
+  /** The channel is closed on both sides: its number is free. */
+  onChannelClosed(channel: Channel): void
 }
 
 export class Channel {
   readonly number: number
-  readonly #home: ChannelHome
-  readonly #owner: ChannelOwner
+  readonly #host: ChannelHost
+  readonly #listener: ChannelListener
   readonly #assembly: Assembly
   readonly #pending = new Deque<PendingRequest>()
   readonly #reader = new Reader(Buffer.alloc(0))
   /** Until the broker has answered channel.open, what comes belongs to a former channel of this number. */
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening'
 
-  constructor(number: number, home: ChannelHome, owner: ChannelOwner) {
+  constructor(number: number, host: ChannelHost, listener: ChannelListener) {
     this.number = number
-    this.#home = home
-    this.#owner = owner
-    this.#assembly = new Assembly(home.maxMessageSize, home.keeper)
+    this.#host = host
+    this.#listener = listener
+    this.#assembly = new Assembly(host.maxMessageSize, host.contentCopier)
   }
 
   /** Requests may be made. */
-  get open(): boolean {
+  get isOpen(): boolean {
     return this.#state === 'open' || this.#state === 'opening'
   }
 
@@ -127,22 +116,22 @@ export class Channel {
     resolve: (reply: Reply) => void,
     reject: (reason: AmqpError) => void,
   ): void {
-    this.#home.outbox.encoded(this.number, name, payload)
+    this.#host.outbox.encoded(this.number, name, payload)
     this.#pending.push({ name, replies, context, resolve, reject })
   }
 
   /** Sends a method that has no reply. */
   send<N extends MethodName>(name: N, args: ArgsOf<N>): void {
-    this.#home.outbox.method(this.number, name, args)
+    this.#host.outbox.method(this.number, name, args)
   }
 
-  /** Closes the channel. Requests under way end with `reason`; the owner hears nothing more. */
+  /** Closes the channel. Requests under way end with `reason`; the listener is told nothing more. */
   close(reason: AmqpError): void {
-    if (!this.open) return
+    if (!this.isOpen) return
     this.#state = 'closing'
     this.send('channel.close', { replyCode: 200, replyText: '', classId: 0, methodId: 0 })
     debugChannel('channel %d: closing', this.number)
-    this.#rejectPending(reason)
+    for (const request of this.#pending.drain()) request.reject(reason)
   }
 
   /** Takes a frame of this channel. Throws what has to end the connection. */
@@ -177,12 +166,12 @@ export class Channel {
   /** The connection is gone: nothing can be sent any more. */
   onConnectionEnd(reason: AmqpError): void {
     if (this.#state === 'closed') return
-    const wasOpen = this.open
+    const wasOpen = this.isOpen
     this.#state = 'closed'
     for (const { context, reject } of this.#pending.drain()) {
       reject(connectionLost(reason, context))
     }
-    if (wasOpen) this.#owner.onClosed(reason, true)
+    if (wasOpen) this.#listener.onClosed(reason, true)
   }
 
   #onMethod(buffer: Buffer, start: number, end: number): void {
@@ -200,19 +189,19 @@ export class Channel {
         const fields = this.#reader.reset(buffer, start + 4, end)
         const deliveryTag = fields.u64()
         const multiple = (fields.u8() & 1) === 1
-        this.#owner.onConfirm(deliveryTag, multiple, id === BASIC_ACK)
+        this.#listener.onConfirm(deliveryTag, multiple, id === BASIC_ACK)
         break
       }
       case BASIC_CANCEL: {
         const { consumerTag, noWait } = decodeBasicCancel(this.#reader.reset(buffer, start + 4, end))
         if (!noWait) this.send('basic.cancel-ok', { consumerTag })
-        this.#owner.onCancel(consumerTag)
+        this.#listener.onCancel(consumerTag)
         break
       }
       case CHANNEL_FLOW: {
         const { active } = decodeChannelFlow(this.#reader.reset(buffer, start + 4, end))
         this.send('channel.flow-ok', { active })
-        this.#owner.onFlow(active)
+        this.#listener.onFlow(active)
         break
       }
       case CHANNEL_CLOSE:
@@ -236,17 +225,17 @@ export class Channel {
     const id = buffer.readUInt32BE(start)
     // Both sides may close at once: each answers the other.
     if (id === CHANNEL_CLOSE) this.send('channel.close-ok', {})
-    else if (id === CHANNEL_CLOSE_OK) this.#gone()
+    else if (id === CHANNEL_CLOSE_OK) this.#onClosed()
   }
 
   #onContent(): void {
     const assembly = this.#assembly
     switch (assembly.method) {
       case BASIC_DELIVER:
-        this.#owner.onDeliver(assembly)
+        this.#listener.onDeliver(assembly)
         break
       case BASIC_RETURN:
-        this.#owner.onReturn(assembly)
+        this.#listener.onReturn(assembly)
         break
       default: {
         const { methodBytes, methodAt, methodEnd } = assembly
@@ -255,7 +244,7 @@ export class Channel {
         this.#onReply(method, { ...contentOf(assembly) })
       }
     }
-    assembly.release()
+    assembly.clear()
   }
 
   #onReply(method: Method, content: Content | undefined): void {
@@ -286,18 +275,14 @@ export class Channel {
       errorFromReply(replyCode, replyText, { ...context, classId, methodId })
     const pending = this.#pending.drain()
     for (const request of pending) request.reject(errorFor(request.context))
-    this.#home.onChannelGone(this)
-    this.#owner.onClosed(errorFor({}), false)
+    this.#host.onChannelClosed(this)
+    this.#listener.onClosed(errorFor({}), false)
   }
 
-  #gone(): void {
+  #onClosed(): void {
     this.#state = 'closed'
     debugChannel('channel %d: closed', this.number)
-    this.#home.onChannelGone(this)
-  }
-
-  #rejectPending(reason: AmqpError): void {
-    for (const request of this.#pending.drain()) request.reject(reason)
+    this.#host.onChannelClosed(this)
   }
 }
 

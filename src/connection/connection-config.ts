@@ -5,6 +5,7 @@
 import { ArgumentError } from '../errors.js'
 import type { Address, ClientOptions, Mechanism, Table, TransportFactory } from '../options.js'
 import { type ParsedUrl, parseUrl } from '../url.js'
+import { checkText, checkWhole } from '../util/check.js'
 import { VERSION } from '../version.gen.js'
 
 export interface Credentials {
@@ -130,19 +131,16 @@ function whole(
   value: number | undefined,
   byDefault: number,
   min: number,
-  max = 2 ** 53 - 1,
+  max = Number.MAX_SAFE_INTEGER,
 ): number {
   if (value === undefined) return byDefault
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new ArgumentError(`${name} must be a whole number from ${min} to ${max}, got ${String(value)}`)
-  }
+  checkWhole(name, value, min, max)
   return value
 }
 
 function text(name: string, value: string | undefined, byDefault: string): string {
   if (value === undefined) return byDefault
-  // The value itself may be a secret.
-  if (typeof value !== 'string') throw new ArgumentError(`${name} must be a string, got ${typeof value}`)
+  checkText(name, value)
   return value
 }
 

@@ -1,27 +1,26 @@
 /**
- * Owns where small contents stay that somebody may keep: in blocks of a few KiB that are copied out of the incoming
- * chunk, so that one message that is kept does not keep the whole chunk, and one copy serves many messages. Knows
- * nothing of frames.
+ * Owns the copies of small contents that a user may keep. A block of a few KiB is copied out of the incoming chunk at
+ * once: a message that is kept does not keep the whole chunk, and one copy serves many messages. Knows nothing of frames.
  */
 
-/** What is kept keeps no more than this, and of Node's own pool as much as any small buffer does. */
+/** The size of a block: Node's own pool keeps as much for any small buffer. */
 export const BLOCK = 4088
 
 const NOTHING: Buffer = Buffer.alloc(0)
 
 export class ContentCopier {
-  /** Where the bytes are that were kept last. */
+  /** The block of the last copy. */
   block = NOTHING
-  /** The bytes that the block is a copy of. */
+  /** The chunk, and the range of it that the block is a copy of. */
   #chunk = NOTHING
   #from = 0
   #to = 0
 
   /**
-   * Keeps the bytes from `start` to `end`, at most as many as a block holds: they are in `block` then. Returns by how
-   * much their positions there are less than those in the chunk.
+   * Copies the bytes from `start` to `end`, at most as many as a block has room for; they are in `block` then. Returns
+   * how much smaller their positions are there than in the chunk.
    */
-  keep(chunk: Buffer, start: number, end: number): number {
+  copy(chunk: Buffer, start: number, end: number): number {
     if (chunk !== this.#chunk || start < this.#from || end > this.#to) {
       this.#chunk = chunk
       this.#from = start
@@ -32,8 +31,8 @@ export class ContentCopier {
     return this.#from
   }
 
-  /** Lets go of the chunk: nothing more comes out of it. */
-  release(): void {
+  /** Drops the references to chunk and block: the chunk is dealt with. */
+  reset(): void {
     this.#chunk = NOTHING
     this.#from = 0
     this.#to = 0

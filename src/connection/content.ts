@@ -3,13 +3,13 @@
  * frames. A small content is copied out of the incoming chunk, together with its neighbours; a larger body that comes
  * whole is a view of the chunk. Knows nothing of what is done with the content.
  */
+import { CLASS_BASIC } from '../constants.gen.js'
 import { ResourceError, UnexpectedFrameError } from '../errors.js'
 import { FRAME_OVERHEAD } from '../frame/constants.js'
 import { BLOCK, ContentCopier } from './content-copy.js'
 
 /** The content header's class, weight and body size stand before the property flags. */
 const HEADER_FIXED = 12
-const CLASS_BASIC = 60
 /** What is set aside at first for a body that comes in pieces: a declared size alone costs no more. */
 const INITIAL_BODY = 4_194_304
 /** The end of a body frame and the header of the next one: read along with a body, they are overwritten by the next part. */
@@ -49,11 +49,11 @@ export class Assembly implements Content {
   #stage: 'none' | 'header' | 'body' = 'none'
   #bodySize = 0
   readonly #maxBody: number
-  readonly #keeper: ContentCopier
+  readonly #copier: ContentCopier
 
-  constructor(maxBody: number, keeper = new ContentCopier()) {
+  constructor(maxBody: number, copier = new ContentCopier()) {
     this.#maxBody = maxBody
-    this.#keeper = keeper
+    this.#copier = copier
   }
 
   /** A content is under way. */
@@ -130,8 +130,8 @@ export class Assembly implements Content {
     return bodyBytes.subarray(bodyEnd, bodyEnd + bytes + BETWEEN_FRAMES)
   }
 
-  /** Lets go of the content, so that it is not kept longer than its receiver keeps it. */
-  release(): void {
+  /** Drops the references to the content, so that it is not kept longer than its receiver keeps it. */
+  clear(): void {
     this.methodBytes = NOTHING
     this.headerBytes = NOTHING
     this.bodyBytes = NOTHING
@@ -150,10 +150,10 @@ export class Assembly implements Content {
     const { methodBytes, headerBytes, bodyBytes } = this
     const start = this.methodAt - METHOD_IDS
     if (methodBytes !== bodyBytes || headerBytes !== bodyBytes) {
-      this.#keepApart()
+      this.#copyParts()
     } else if (this.bodyEnd - start <= BLOCK) {
-      const shift = this.#keeper.keep(bodyBytes, start, this.bodyEnd)
-      const { block } = this.#keeper
+      const shift = this.#copier.copy(bodyBytes, start, this.bodyEnd)
+      const { block } = this.#copier
       this.methodBytes = block
       this.methodAt -= shift
       this.methodEnd -= shift
@@ -167,7 +167,7 @@ export class Assembly implements Content {
   }
 
   /** The parts came in different chunks. */
-  #keepApart(): void {
+  #copyParts(): void {
     const start = this.methodAt - METHOD_IDS
     this.methodBytes = copyOf(this.methodBytes, start, this.methodEnd)
     this.methodAt -= start

@@ -3,6 +3,7 @@
  * 2.2.4 "The Connection Class"). It sees methods of channel 0 in order, and knows nothing of what follows.
  */
 import type { ArgsOf, Method, MethodName } from '../codec/methods.gen.js'
+import { ACCESS_REFUSED } from '../constants.gen.js'
 import { debugConnection } from '../debug.js'
 import {
   type AmqpError,
@@ -28,7 +29,7 @@ export interface Tuning {
 }
 
 /** What the handshake needs of its connection. */
-export interface HandshakeHome {
+export interface HandshakeHost {
   send<N extends MethodName>(name: N, args: ArgsOf<N>): void
   /** The agreed values hold from now on. */
   onTuned(tuning: Tuning): void
@@ -38,7 +39,7 @@ export interface HandshakeHome {
 type Stage = 'start' | 'authentication' | 'open'
 
 export class Handshake {
-  readonly #home: HandshakeHome
+  readonly #host: HandshakeHost
   readonly #config: ConnectionConfig
   readonly #inbox: Method[] = []
   #waiting: Deferred<Method> | undefined
@@ -47,8 +48,8 @@ export class Handshake {
   /** The server says so where it refuses credentials. */
   #saysRefusals = false
 
-  constructor(home: HandshakeHome, config: ConnectionConfig) {
-    this.#home = home
+  constructor(host: HandshakeHost, config: ConnectionConfig) {
+    this.#host = host
     this.#config = config
   }
 
@@ -77,9 +78,9 @@ export class Handshake {
       throw new ProtocolError(`the server speaks AMQP ${versionMajor}-${versionMinor}, not 0-9-1`)
     }
     const info = serverInfo(start.args, this.#config.hostLabel)
-    this.#home.onTuned(this.#tune(await this.#authenticate(info)))
+    this.#host.onTuned(this.#tune(await this.#authenticate(info)))
     this.#stage = 'open'
-    this.#home.send('connection.open', { virtualHost: this.#config.vhost })
+    this.#host.send('connection.open', { virtualHost: this.#config.vhost })
     await this.#expect('connection.open-ok')
     // A server may have second thoughts at once.
     if (this.#inbox[0]?.name === 'connection.close') await this.#expect()
@@ -98,12 +99,12 @@ export class Handshake {
     debugConnection('%s: authenticating by %s', info.host, mechanism)
     const response = authenticationResponse(mechanism, this.#config)
     const { clientProperties } = this.#config
-    this.#home.send('connection.start-ok', { clientProperties, mechanism, response, locale: 'en_US' })
+    this.#host.send('connection.start-ok', { clientProperties, mechanism, response, locale: 'en_US' })
     for (;;) {
       const method = await this.#expect('connection.tune', 'connection.secure')
       if (method.name === 'connection.tune') return method.args
       // None of our mechanisms takes a second step; the same answer leaves the decision to the server.
-      this.#home.send('connection.secure-ok', { response })
+      this.#host.send('connection.secure-ok', { response })
     }
   }
 
@@ -121,14 +122,14 @@ export class Handshake {
       )
     }
     debugConnection('tuned: %o', tuning)
-    this.#home.send('connection.tune-ok', tuning)
+    this.#host.send('connection.tune-ok', tuning)
     return tuning
   }
 
   async #expect<N extends MethodName>(...names: N[]): Promise<Extract<Method, { name: N }>> {
     const method = await this.#next()
     if (method.name === 'connection.close') {
-      this.#home.send('connection.close-ok', {})
+      this.#host.send('connection.close-ok', {})
       const { replyCode, replyText, classId, methodId } = method.args
       throw this.#explain(errorFromReply(replyCode, replyText, { operation: 'connect', classId, methodId }))
     }
@@ -156,7 +157,7 @@ export class Handshake {
       return new AuthenticationError('connect: the server hung up during authentication', { cause: reason })
     }
     // RabbitMQ says 530 where the user may not connect at all, for example a guest from afar.
-    if (replyCode !== 403 && !(reason instanceof NotAllowedError)) return reason
+    if (replyCode !== ACCESS_REFUSED && !(reason instanceof NotAllowedError)) return reason
     return new AuthenticationError(reason.message, { operation: 'connect', replyCode, cause: reason })
   }
 }

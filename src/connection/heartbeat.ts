@@ -6,7 +6,7 @@
 import { debugConnection } from '../debug.js'
 
 /** What the heartbeat needs of its connection. */
-export interface HeartbeatHome {
+export interface HeartbeatHost {
   /** How many writes there have been. */
   readonly writes: number
   sendHeartbeat(): void
@@ -19,7 +19,7 @@ const TICKS_PER_INTERVAL = 4
 const INTERVALS_TO_DEATH = 2
 
 export class Heartbeat {
-  readonly #home: HeartbeatHome
+  readonly #host: HeartbeatHost
   readonly #interval: number
   readonly #tick: number
   readonly #timer: NodeJS.Timeout
@@ -29,13 +29,13 @@ export class Heartbeat {
   #quietTicks = 0
 
   /** `seconds` is the negotiated interval, above 0. */
-  constructor(home: HeartbeatHome, seconds: number) {
-    this.#home = home
+  constructor(host: HeartbeatHost, seconds: number) {
+    this.#host = host
     this.#interval = seconds * 1000
     this.#tick = this.#interval / TICKS_PER_INTERVAL
     this.#heard = performance.now()
     this.#lastTick = this.#heard
-    this.#lastWrites = home.writes
+    this.#lastWrites = host.writes
     this.#timer = setInterval(() => this.#onTick(), this.#tick)
     // The socket keeps the process alive as long as the connection is to.
     this.#timer.unref()
@@ -60,15 +60,15 @@ export class Heartbeat {
     if (silence >= INTERVALS_TO_DEATH * this.#interval) {
       debugConnection('nothing came for %d ms: the peer is dead', Math.round(silence))
       this.stop()
-      this.#home.onPeerDead(silence)
+      this.#host.onPeerDead(silence)
       return
     }
-    if (this.#home.writes !== this.#lastWrites) {
+    if (this.#host.writes !== this.#lastWrites) {
       this.#quietTicks = 0
-      this.#lastWrites = this.#home.writes
+      this.#lastWrites = this.#host.writes
     } else if (++this.#quietTicks >= TICKS_PER_INTERVAL / 2) {
       this.#quietTicks = 0
-      this.#home.sendHeartbeat()
+      this.#host.sendHeartbeat()
     }
   }
 }

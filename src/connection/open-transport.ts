@@ -1,11 +1,13 @@
 /**
- * Owns the opening of a connection's transport, and what a failed attempt is called. Knows nothing of what the transport
- * carries.
+ * Owns the opening of a connection's transport, the time that connecting may take, and what a failed attempt is called.
+ * Knows nothing of what the transport carries.
  */
+import { debugConnection } from '../debug.js'
 import { AmqpError, ConnectionBrokenError, TimeoutError } from '../errors.js'
 import type { Transport } from '../options.js'
 import { connectStream } from '../transport/stream.js'
 import type { ConnectionConfig } from './connection-config.js'
+import { GuardedTransport } from './guarded-transport.js'
 
 /** Opens a transport. One that is there only when nobody waits for it any more is dropped. */
 export function openTransport(
@@ -19,7 +21,7 @@ export function openTransport(
       try {
         const transport = await open(address, giveUp)
         if (giveUp.aborted) transport.destroy()
-        else resolve(transport)
+        else resolve(new GuardedTransport(transport))
       } catch (error) {
         reject(error)
       } finally {
@@ -30,8 +32,31 @@ export function openTransport(
   })
 }
 
-/** What a failed attempt to connect is called. */
-export function connectFailure(
+/**
+ * Runs an attempt to connect. `giveUp` is aborted by the caller's signal and by `connectTimeout`. Rejects with the
+ * signal's reason, or with an error that says what went wrong.
+ */
+export async function withinConnectTimeout(
+  config: ConnectionConfig,
+  signal: AbortSignal,
+  attempt: (giveUp: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const deadline = new AbortController()
+  const timer = setTimeout(() => deadline.abort(), config.connectTimeout)
+  try {
+    signal.throwIfAborted()
+    debugConnection('connecting to %s', config.hostLabel)
+    await attempt(AbortSignal.any([signal, deadline.signal]))
+  } catch (error) {
+    debugConnection('%s: %s', config.hostLabel, error)
+    if (signal.aborted) throw signal.reason
+    throw connectFailure(error, config, deadline.signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function connectFailure(
   error: unknown,
   { hostLabel, connectTimeout }: ConnectionConfig,
   deadline: AbortSignal,
@@ -47,8 +72,14 @@ export function connectFailure(
   })
 }
 
+/** Why a connection ended whose transport has closed. */
+export function transportClosed(error: unknown): ConnectionBrokenError {
+  const detail = error === undefined ? 'the broker hung up' : messageOf(error)
+  return new ConnectionBrokenError(detail, { cause: error })
+}
+
 /** What an error says. Node says nothing where each address of a host failed: then each has its say. */
-export function messageOf(error: unknown): string {
+function messageOf(error: unknown): string {
   const { message, errors } = (error ?? {}) as Partial<AggregateError>
   if (message === '' && Array.isArray(errors)) return errors.map(messageOf).join(', ')
   return message ?? String(error)

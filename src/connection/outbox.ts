@@ -1,72 +1,68 @@
 /**
  * Owns what goes out: the slab that frames are encoded into, the pieces that wait, and the one write per tick of the
- * event loop. While the transport asks for a pause it keeps what it has and says `congested`. Knows nothing of what
- * the frames are for.
+ * event loop. While the transport asks for a pause, it keeps what it has. Knows nothing of what the frames are for.
  */
 import { type ArgsOf, type MethodName, methods } from '../codec/methods.gen.js'
 import { debugFrame } from '../debug.js'
 import { FRAME_HEADER_SIZE, FRAME_METHOD } from '../frame/constants.js'
 import { beginFrame, endFrame } from '../frame/writer.js'
 import { Writer } from '../wire/writer.js'
-import { Metrics } from './metrics.js'
+import type { Metrics } from './metrics.js'
 
-/** Gets a last word before bytes leave: for frames that are worth gathering, such as acks. */
-export interface FlushHook {
+/** Is asked before bytes leave: for frames that are worth gathering, such as acks. */
+export interface FlushListener {
   onFlush(): void
 }
 
 /** With so many bytes gathered within one tick, a write does not wait for its end. */
 const WRITE_AT = 262_144
-/** So long what nobody waits for may be gathered, in milliseconds. */
+/** How long frames that nobody waits for may be gathered, in milliseconds. */
 export const LONGEST_GATHERING = 20
+
+/**
+ * `gathering`: a write follows at the end of this round of the event loop; `scheduled`: at the end of this tick;
+ * `congested`: the transport asked for a pause, and nothing is written until it takes more.
+ */
+type State = 'idle' | 'gathering' | 'scheduled' | 'congested' | 'closed'
 
 export class Outbox {
   /** The slab; whoever encodes into it commits, then calls {@link schedule}. */
   readonly writer: Writer
   /** The limit on a frame, as negotiated; 0 means none. */
   frameMax: number
-  /** Counts the writes to the transport, for the heartbeat to see that there were some. */
+  /** How many writes to the transport there were: the heartbeat sees whether there were any. */
   writes = 0
   readonly #write: (pieces: readonly Uint8Array[]) => boolean
-  /** What goes on over this connection is counted here. */
-  readonly metrics: Metrics
+  readonly #metrics: Metrics
   readonly #trace = debugFrame.enabled
+  #state: State = 'idle'
   #pieces: Uint8Array[] = []
   #pieceBytes = 0
   /** Where the bytes begin that are in the slab but not yet among the pieces. */
   #taken = 0
-  #hooks: FlushHook[] = []
-  #scheduled = false
-  readonly #onTick = (): void => {
-    if (this.#scheduled) this.flush()
-  }
-  /** Frames are gathered until the end of this round of the event loop. */
-  #gathering = false
-  readonly #onRound = (): void => {
-    if (this.#gathering) this.flush()
-  }
+  #listeners: FlushListener[] = []
   #timer: NodeJS.Timeout | undefined
+  readonly #onTick = (): void => {
+    if (this.#state === 'scheduled') this.flush()
+  }
+  readonly #onRound = (): void => {
+    if (this.#state === 'gathering') this.flush()
+  }
   readonly #onTime = (): void => {
     this.#timer = undefined
-    if (this.#hooks.length > 0) this.flush()
+    if (this.#listeners.length > 0) this.flush()
   }
-  #congested = false
-  #closed = false
 
-  constructor(
-    frameMax: number,
-    write: (pieces: readonly Uint8Array[]) => boolean,
-    metrics: Metrics = new Metrics(),
-  ) {
-    this.metrics = metrics
+  constructor(frameMax: number, write: (pieces: readonly Uint8Array[]) => boolean, metrics: Metrics) {
     this.frameMax = frameMax
     this.#write = write
+    this.#metrics = metrics
     this.writer = new Writer(undefined, (slab, end) => this.#takeSlab(slab, end))
   }
 
   /** The transport asked for a pause. */
   get congested(): boolean {
-    return this.#congested
+    return this.#state === 'congested'
   }
 
   /** Sends a method. */
@@ -114,31 +110,31 @@ export class Outbox {
     this.schedule()
   }
 
-  /** Asks for a word before the next write, where that may wait for the end of this round of the event loop. */
-  gather(hook: FlushHook): void {
-    this.#hooks.push(hook)
-    if (this.#scheduled || this.#gathering || this.#closed) return
-    this.#gathering = true
+  /** Asks the listener before the next write, which may wait for the end of this round of the event loop. */
+  gather(listener: FlushListener): void {
+    this.#listeners.push(listener)
+    if (this.#state !== 'idle') return
+    this.#state = 'gathering'
     setImmediate(this.#onRound)
   }
 
-  /** Asks for a word before the next write, where that may wait for some milliseconds. */
-  gatherLonger(hook: FlushHook): void {
-    this.#hooks.push(hook)
-    if (this.#closed) return
+  /** Asks the listener before the next write, which may wait for {@link LONGEST_GATHERING}. */
+  gatherLonger(listener: FlushListener): void {
+    this.#listeners.push(listener)
+    if (this.#state === 'closed') return
     this.#timer ??= setTimeout(this.#onTime, LONGEST_GATHERING)
   }
 
-  /** Asks for a word before the next write, at the end of this tick. */
-  beforeFlush(hook: FlushHook): void {
-    this.#hooks.push(hook)
+  /** Asks the listener before the next write, at the end of this tick. */
+  beforeFlush(listener: FlushListener): void {
+    this.#listeners.push(listener)
     this.schedule()
   }
 
-  /** Sees to it that what there is leaves at the end of this tick. */
+  /** What there is leaves at the end of this tick, or when the transport takes more. */
   schedule(): void {
-    if (this.#scheduled || this.#closed) return
-    this.#scheduled = true
+    if (this.#state !== 'idle' && this.#state !== 'gathering') return
+    this.#state = 'scheduled'
     // Called from a promise's continuation, which is the rule, this comes when all continuations have run; called from
     // elsewhere, when the caller is done. setImmediate would let a round of the event loop go by.
     process.nextTick(this.#onTick)
@@ -146,13 +142,12 @@ export class Outbox {
 
   /** Writes what there is, unless the transport has asked for a pause. */
   flush(): void {
-    this.#scheduled = false
-    this.#gathering = false
-    if (this.#closed) return
-    // A hook may call for another round, for the next tick.
-    const hooks = this.#hooks
-    this.#hooks = []
-    for (const hook of hooks) hook.onFlush()
+    if (this.#state === 'closed') return
+    if (this.#state !== 'congested') this.#state = 'idle'
+    // A listener may call for another write, in the next tick.
+    const listeners = this.#listeners
+    this.#listeners = []
+    for (const listener of listeners) listener.onFlush()
     this.#takeSlab(this.writer.buffer, this.writer.start)
     this.#taken = this.writer.start
     this.#writePieces()
@@ -160,23 +155,21 @@ export class Outbox {
 
   /** The transport takes more again. */
   resume(): void {
-    this.#congested = false
+    if (this.#state === 'congested') this.#state = 'idle'
     this.schedule()
   }
 
   /** Nothing leaves any more. */
   close(): void {
-    this.#closed = true
+    this.#state = 'closed'
     clearTimeout(this.#timer)
-    this.#scheduled = false
-    this.#gathering = false
-    this.#hooks = []
+    this.#listeners = []
     this.#pieces = []
   }
 
   /** Makes a piece of a slab's bytes up to `end`. When the slab is full, a new one follows and `taken` starts over. */
   #takeSlab(slab: Buffer, end: number): void {
-    if (end > this.#taken && !this.#closed) this.#addPiece(slab.subarray(this.#taken, end))
+    if (end > this.#taken && this.#state !== 'closed') this.#addPiece(slab.subarray(this.#taken, end))
     this.#taken = 0
     if (this.#pieceBytes >= WRITE_AT) this.#writePieces()
   }
@@ -200,12 +193,17 @@ export class Outbox {
   }
 
   #writePieces(): void {
-    if (this.#congested || this.#closed || this.#pieces.length === 0) return
+    if (this.#state === 'congested' || this.#state === 'closed' || this.#pieces.length === 0) return
     const pieces = this.#pieces
-    this.metrics.bytesSent += this.#pieceBytes
+    this.#metrics.bytesSent += this.#pieceBytes
     this.#pieces = []
     this.#pieceBytes = 0
     this.writes++
-    if (!this.#write(pieces)) this.#congested = true
+    if (!this.#write(pieces)) this.#pause()
+  }
+
+  /** The transport may also have ended within the call. */
+  #pause(): void {
+    if (this.#state !== 'closed') this.#state = 'congested'
   }
 }

@@ -27,7 +27,7 @@ const IN_PARTS_FROM = 16_384
  * come in parts, each as if it were a frame: what they carry is a matter of bytes, not of frames. The last part comes
  * only with the frame's end.
  */
-export interface FrameSink {
+export interface FrameEvents {
   onFrame(type: number, channel: number, buffer: Buffer, start: number, end: number): void
   /**
    * Where the rest of a large body frame, of so many bytes, is best put: it is passed to `onFrame` from there. There may be
@@ -37,7 +37,7 @@ export interface FrameSink {
 }
 
 export class FrameParser {
-  readonly #sink: FrameSink
+  readonly #events: FrameEvents
   #maxPayload: number
   /** A frame of which only a part has come: its bytes so far, in a buffer that has room for all that is known of it. */
   #partial: Buffer | undefined
@@ -52,8 +52,8 @@ export class FrameParser {
   #stopped = false
 
   /** `frameMax` counts the whole frame, as AMQP's frame_max does; 0 means no limit. */
-  constructor(sink: FrameSink, frameMax: number) {
-    this.#sink = sink
+  constructor(events: FrameEvents, frameMax: number) {
+    this.#events = events
     this.#maxPayload = payloadLimit(frameMax)
   }
 
@@ -73,7 +73,7 @@ export class FrameParser {
   /** Where the next bytes are best put, so that they need not be copied; undefined where that is all the same. */
   room(): Buffer | undefined {
     if (this.#bodyLeft === 0 || this.#lastByte !== undefined) return undefined
-    return this.#sink.roomFor?.(this.#bodyChannel, this.#bodyLeft)
+    return this.#events.roomFor?.(this.#bodyChannel, this.#bodyLeft)
   }
 
   /** Takes the next bytes; calls the sink for every frame that they complete. */
@@ -165,7 +165,7 @@ export class FrameParser {
     const until = isAll ? end - 1 : end
     if (isAll) this.#lastByte = chunk.subarray(until)
     this.#bodyLeft -= until - at
-    if (until > at) this.#sink.onFrame(FRAME_BODY, this.#bodyChannel, chunk, at, until)
+    if (until > at) this.#events.onFrame(FRAME_BODY, this.#bodyChannel, chunk, at, until)
     return end
   }
 
@@ -174,7 +174,7 @@ export class FrameParser {
     checkEnd(chunk[at])
     this.#bodyLeft = 0
     this.#lastByte = undefined
-    this.#sink.onFrame(FRAME_BODY, this.#bodyChannel, last, start, end)
+    this.#events.onFrame(FRAME_BODY, this.#bodyChannel, last, start, end)
   }
 
   /** Returns the size of the payload. */
@@ -225,7 +225,7 @@ export class FrameParser {
 
   #emit(buffer: Buffer, at: number, end: number): void {
     checkEnd(buffer[end])
-    this.#sink.onFrame(buffer[at] as number, channelAt(buffer, at), buffer, at + FRAME_HEADER_SIZE, end)
+    this.#events.onFrame(buffer[at] as number, channelAt(buffer, at), buffer, at + FRAME_HEADER_SIZE, end)
   }
 }
 

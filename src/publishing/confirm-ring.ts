@@ -1,5 +1,5 @@
 /**
- * Owns the publishes that wait for their confirm, in a ring indexed by delivery tag: one confirm costs a look, a
+ * Owns the unconfirmed publishes of a channel, in a ring indexed by delivery tag: one confirm costs a look, a
  * `multiple` one a sweep. Knows nothing of what a confirm means.
  */
 import { CommandInvalidError } from '../errors.js'
@@ -11,11 +11,11 @@ export class ConfirmRing<T> {
   #first = 1
   /** The tag of the next publish. */
   #next = 1
-  #waiting = 0
+  #size = 0
 
-  /** How many wait. */
-  get waiting(): number {
-    return this.#waiting
+  /** How many are unconfirmed. */
+  get size(): number {
+    return this.#size
   }
 
   /** A publish was sent: it gets the next delivery tag of its channel. */
@@ -23,11 +23,11 @@ export class ConfirmRing<T> {
     if (this.#next - this.#first > this.#mask) this.#grow()
     this.#slots[this.#next & this.#mask] = entry
     this.#next++
-    this.#waiting++
+    this.#size++
   }
 
-  /** Takes the entry of a tag, or all up to it, and hands them to `visit` in order; those taken before are passed over. */
-  take(tag: number, multiple: boolean, visit: (entry: T) => void): void {
+  /** Takes the entry of a tag, or all up to it, and passes them to `visit` in order; those confirmed before are skipped. */
+  confirm(tag: number, multiple: boolean, visit: (entry: T) => void): void {
     if (tag >= this.#next)
       throw new CommandInvalidError(`publish ${tag} was confirmed, but ${this.#next - 1} was the last`)
     // A tag of 0 means all there are (AMQP 0-9-1, basic.ack, "multiple").
@@ -36,18 +36,16 @@ export class ConfirmRing<T> {
       const entry = at < this.#first ? undefined : this.#slots[at & this.#mask]
       if (entry === undefined) continue
       this.#slots[at & this.#mask] = undefined
-      this.#waiting--
+      this.#size--
       visit(entry)
     }
     while (this.#first < this.#next && this.#slots[this.#first & this.#mask] === undefined) this.#first++
   }
 
-  /** Takes all that wait, in order, and begins anew with tag 1, as a new channel does. */
+  /** Takes all that are unconfirmed, in order. */
   drain(): T[] {
     const entries: T[] = []
-    this.take(this.#next - 1, true, entry => entries.push(entry))
-    this.#first = 1
-    this.#next = 1
+    this.confirm(this.#next - 1, true, entry => entries.push(entry))
     return entries
   }
 

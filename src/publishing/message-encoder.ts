@@ -5,7 +5,7 @@
 import { FRAME_BODY, FRAME_END, FRAME_OVERHEAD } from '../frame/constants.js'
 import { beginFrame, endFrame } from '../frame/writer.js'
 import type { Writer } from '../wire/writer.js'
-import { type EnvelopeCache, encodeEnvelope, type Message } from './message-envelope.js'
+import { type EnvelopeCache, encodeEnvelope, type OutgoingMessage } from './message-envelope.js'
 
 /** Where the encoded bytes lie: in `pieces`, in order, or all in one range of a slab. */
 export interface EncodedMessage {
@@ -27,7 +27,7 @@ export const BY_REFERENCE_FROM = 32_768
 export function encodeMessage(
   writer: Writer,
   channel: number,
-  message: Message,
+  message: OutgoingMessage,
   frameMax: number,
   memory: EnvelopeCache,
 ): EncodedMessage {
@@ -55,7 +55,7 @@ export function encodeMessage(
 function encodeText(
   w: Writer,
   channel: number,
-  message: Message,
+  message: OutgoingMessage,
   body: string,
   frameMax: number,
   memory: EnvelopeCache,
@@ -73,7 +73,7 @@ function encodeText(
 function encodeSmall(
   w: Writer,
   channel: number,
-  message: Message,
+  message: OutgoingMessage,
   body: Uint8Array,
   frameMax: number,
   memory: EnvelopeCache,
@@ -92,7 +92,7 @@ function encodeSmall(
 function encodeLarge(
   w: Writer,
   channel: number,
-  message: Message,
+  message: OutgoingMessage,
   body: Uint8Array,
   frameMax: number,
   memory: EnvelopeCache,

@@ -9,8 +9,8 @@ import { beginFrame, endFrame } from '../frame/writer.js'
 import type { Table } from '../options.js'
 import type { Writer } from '../wire/writer.js'
 
-/** What to publish. */
-export interface Message {
+/** A message that is to be published. */
+export interface OutgoingMessage {
   readonly exchange: string
   readonly routingKey: string
   readonly mandatory: boolean
@@ -41,7 +41,7 @@ export class EnvelopeCache {
   #bytes: Uint8Array | undefined
 
   /** The bytes, where this is the route of the message before. */
-  recall({ exchange, routingKey, deliveryMode, mandatory }: Message): Uint8Array | undefined {
+  recall({ exchange, routingKey, deliveryMode, mandatory }: OutgoingMessage): Uint8Array | undefined {
     if (
       routingKey === this.#routingKey &&
       exchange === this.#exchange &&
@@ -54,7 +54,7 @@ export class EnvelopeCache {
   }
 
   /** Takes note of a message that was encoded: the second one of a route is worth its bytes. */
-  note({ exchange, routingKey, deliveryMode, mandatory }: Message, envelope: Uint8Array): void {
+  note({ exchange, routingKey, deliveryMode, mandatory }: OutgoingMessage, envelope: Uint8Array): void {
     const again =
       routingKey === this.#routingKey &&
       exchange === this.#exchange &&
@@ -75,7 +75,7 @@ export class EnvelopeCache {
 export function encodeEnvelope(
   w: Writer,
   channel: number,
-  message: Message,
+  message: OutgoingMessage,
   bodySize: number,
   frameMax: number,
   memory: EnvelopeCache,

@@ -1,82 +1,30 @@
 /**
- * Owns one publish that is not settled: its promise, its place in line, and its encoded bytes, which serve for sending
- * it again; and the budget that all pending publishes share.
+ * Owns one publish that is not settled: its promise, what it may do to its channel, and its encoded bytes, which serve
+ * for sending it again.
  */
-
 import type { Outbox } from '../connection/outbox.js'
-import { ArgumentError, type ErrorContext, ResourceError } from '../errors.js'
+import { ArgumentError, type ErrorContext } from '../errors.js'
 import { withContext } from '../operation-errors.js'
-import { type Deferred, defer } from '../util/promise.js'
 import type { EncodedMessage } from './message-encoder.js'
-import type { Message } from './message-envelope.js'
+import type { OutgoingMessage } from './message-envelope.js'
+import type { PublishBudget } from './publish-budget.js'
 import { reframe } from './reframe.js'
-
-/** What pending publishes may take up. */
-export class PublishBudget {
-  readonly #maxCount: number
-  readonly #maxBytes: number
-  #count = 0
-  #bytes = 0
-  #empty: Deferred<void> | undefined
-
-  constructor(maxCount: number, maxBytes: number) {
-    this.#maxCount = maxCount
-    this.#maxBytes = maxBytes
-  }
-
-  get pending(): { readonly count: number; readonly bytes: number } {
-    return { count: this.#count, bytes: this.#bytes }
-  }
-
-  /** Throws {@link ResourceError} where no more publishes may be pending. */
-  check(): void {
-    if (this.#count >= this.#maxCount) {
-      throw new ResourceError(`${this.#count} publishes are pending already (maxPendingPublishes)`)
-    }
-    if (this.#bytes >= this.#maxBytes) {
-      throw new ResourceError(
-        `${this.#bytes} bytes of publishes are pending already (maxPendingPublishBytes)`,
-      )
-    }
-  }
-
-  take(bytes: number): void {
-    this.#count++
-    this.#bytes += bytes
-  }
-
-  giveBack(bytes: number): void {
-    this.#count--
-    this.#bytes -= bytes
-    if (this.#count === 0 && this.#empty !== undefined) {
-      this.#empty.resolve()
-      this.#empty = undefined
-    }
-  }
-
-  /** Resolves when no publish is pending, whatever became of them. */
-  empty(): Promise<void> {
-    if (this.#count === 0) return Promise.resolve()
-    this.#empty ??= defer<void>()
-    return this.#empty.promise
-  }
-}
 
 export class PendingPublish {
   readonly ticket: number
   readonly exchange: string
-  /** Of a mandatory publish: where it is to go. */
+  /** Of a mandatory publish: where it goes. */
   readonly route: string | undefined
-  /** It may be sent again where its outcome is not known. */
+  /** It may be sent again if its outcome is not known. */
   readonly repeatable: boolean
-  /** It may well bring the channel down, so it travels with no other in flight. */
+  /** What may make the broker close the channel over it: then it is written with no other one in flight. */
   readonly risk: string | undefined
-  /** How many barriers had been sent before it. */
-  segment = 0
-  /** It was on its way before. */
+  /** How many barriers its channel had sent before it. */
+  barriersBefore = 0
+  /** It was written before. */
   written = false
-  /** How often it was in flight when the broker ended the connection for an error in what was sent. */
-  hardLosses = 0
+  /** How often it was in flight when the broker ended the connection over an error in what was sent. */
+  connectionFaults = 0
   /** Ends the watch over `signal` and `timeout`. */
   stopWatching: (() => void) | undefined
   readonly #budget: PublishBudget
@@ -87,7 +35,7 @@ export class PendingPublish {
 
   constructor(
     ticket: number,
-    { exchange, routingKey, mandatory, retry }: Message,
+    { exchange, routingKey, mandatory, retry }: OutgoingMessage,
     risk: string | undefined,
     budget: PublishBudget,
     resolve: () => void,
@@ -103,7 +51,7 @@ export class PendingPublish {
     this.#reject = reject
   }
 
-  /** Who this is, for errors. */
+  /** Names the publish in errors. */
   get context(): ErrorContext {
     return publishContext(this.ticket)
   }
@@ -113,11 +61,11 @@ export class PendingPublish {
     return this.#encoded === undefined
   }
 
-  /** Its bytes, from now on until it is settled. */
+  /** Keeps its bytes until it is settled. */
   hold(encoded: EncodedMessage): void {
     this.#encoded = encoded
     this.#heldBytes = encoded.size
-    this.#budget.take(encoded.size)
+    this.#budget.add(encoded.size)
   }
 
   /** Hands the bytes to the outbox, by reference. */
@@ -128,7 +76,7 @@ export class PendingPublish {
     else for (const piece of encoded.pieces) outbox.reference(piece)
   }
 
-  /** Cuts its body into frames anew, for a connection with a lower limit; rejects it where that cannot be. */
+  /** Cuts its body into frames anew, for a connection with a lower limit; rejects it if that is not possible. */
   reframe(frameMax: number): void {
     if (this.#encoded === undefined) return
     try {
@@ -150,7 +98,7 @@ export class PendingPublish {
     if (this.#encoded === undefined) return false
     this.#encoded = undefined
     this.stopWatching?.()
-    this.#budget.giveBack(this.#heldBytes)
+    this.#budget.remove(this.#heldBytes)
     return true
   }
 }
@@ -160,7 +108,7 @@ export function routeOf(exchange: string, routingKey: string): string {
   return `${exchange.length}:${exchange}${routingKey}`
 }
 
-/** Who a publish is, for errors. */
+/** Names a publish in errors. */
 export function publishContext(ticket: number): ErrorContext {
   return { operation: 'basicPublish', ticket }
 }

@@ -1,188 +1,161 @@
 /**
- * Owns what the two publishing channels have in common: whether a message is written at once or waits in line, in what
- * order, and that it can be given up as long as it waits. When it may be written, and what its outcome is, is for the
- * two kinds of line to say.
+ * Owns the publishes that wait to be written on one of the two publishing channels, over all connections: whether a
+ * message is written at once or waits, in what order, and that it can be abandoned as long as it waits. What may follow
+ * what is in flight, and what the outcome is, is for the channel to say.
  */
-
-import type { Channel, ChannelOwner } from '../connection/channel.js'
-import type { Content } from '../connection/content.js'
 import type { Metrics } from '../connection/metrics.js'
-import type { FlushHook, Outbox } from '../connection/outbox.js'
-import { type AmqpError, ArgumentError, ResourceError } from '../errors.js'
-import { connectionLost, timedOut, withContext } from '../operation-errors.js'
-import type { OperationOptions, ServerInfo } from '../options.js'
+import type { AmqpError } from '../errors.js'
+import { connectionLost, ownError, timedOut } from '../operation-errors.js'
+import type { OperationOptions } from '../options.js'
 import { isConnectionFault, MAX_CONNECTION_FAULTS } from '../reply-codes.js'
 import type { TicketCounter } from '../ticket.js'
 import { checkAbortOptions, watchAbort } from '../util/abort.js'
 import { Deque } from '../util/deque.js'
 import { Writer } from '../wire/writer.js'
 import { encodeMessage } from './message-encoder.js'
-import { EnvelopeCache, type Message } from './message-envelope.js'
-import { PendingPublish, type PublishBudget, publishContext } from './pending-publish.js'
+import { EnvelopeCache, type OutgoingMessage } from './message-envelope.js'
+import { PendingPublish, publishContext } from './pending-publish.js'
+import type { PublishBudget } from './publish-budget.js'
+import type { PublishChannel, PublishChannelHost, PublishConnection, PublishKind } from './publish-channel.js'
 import { PublishRisks } from './publish-risk.js'
 
-/** The part of the connection that publishing needs. */
-export interface PublishConnection {
-  readonly outbox: Outbox
-  readonly info: ServerInfo
-  /** The broker asks not to publish. */
-  readonly blocked: boolean
-  openChannel(owner: ChannelOwner, reserved: number): Channel
+interface Online {
+  readonly name: 'online'
+  readonly connection: PublishConnection
+  /** Opened with the first publish, and after the broker has closed it with the next one. */
+  channel: PublishChannel | undefined
 }
 
-export abstract class PublishBuffer implements ChannelOwner, FlushHook {
-  /** What is not written yet, in order. */
-  protected readonly unsent = new Deque<PendingPublish>()
-  protected readonly risks = new PublishRisks()
-  protected readonly number: number
-  protected readonly metrics: Metrics
+type State = { readonly name: 'offline' } | Online | { readonly name: 'ended'; readonly reason: AmqpError }
+
+const OFFLINE: State = { name: 'offline' }
+
+export class PublishBuffer implements PublishChannelHost {
+  readonly metrics: Metrics
+  readonly risks = new PublishRisks()
+  readonly #kind: PublishKind
   readonly #counter: TicketCounter
   readonly #budget: PublishBudget
-  /** Where messages are encoded that have to wait. */
-  #waitingRoom: Writer | undefined
+  /** What is not written yet, in order. */
+  readonly #unsent = new Deque<PendingPublish>()
   readonly #envelopes = new EnvelopeCache()
-  #home: PublishConnection | undefined
+  /** Where messages are encoded that have to wait. */
+  #unsentWriter: Writer | undefined
+  #state: State = OFFLINE
   /** The limit on a frame of the last connection; what waits is encoded for it. */
   #frameMax = 0
-  #releaseDue = false
-  #paused = false
-  #endReason: AmqpError | undefined
+  #flushDue = false
 
-  constructor(channelNumber: number, counter: TicketCounter, budget: PublishBudget, metrics: Metrics) {
+  constructor(kind: PublishKind, counter: TicketCounter, budget: PublishBudget, metrics: Metrics) {
     this.metrics = metrics
-    this.number = channelNumber
+    this.#kind = kind
     this.#counter = counter
     this.#budget = budget
   }
 
   /** Publishes; never throws, but rejects. */
-  publish(message: Message, options: OperationOptions): Promise<void> {
+  publish(message: OutgoingMessage, options: OperationOptions): Promise<void> {
     return new Promise((resolve, reject) => {
       const ticket = this.#counter.next()
       try {
         this.#accept(ticket, message, options, resolve, reject)
       } catch (error) {
-        const ours = error instanceof ArgumentError || error instanceof ResourceError
-        reject(ours ? withContext(error, publishContext(ticket)) : error)
+        reject(ownError(error, publishContext(ticket)))
       }
     })
   }
 
-  /** Writes what waits, as far as that may be. */
-  release(): void {
-    for (let entry = this.unsent.peek(); entry !== undefined; entry = this.unsent.peek()) {
-      if (entry.settled) {
-        this.unsent.shift()
-        continue
-      }
-      const home = this.#home
-      if (home === undefined || !this.#writable(home) || !this.mayFollow(entry)) return
-      this.unsent.shift()
-      this.beforeWrite(entry, home)
-      if (entry.written) this.metrics.resent++
-      entry.writeTo(home.outbox)
-      this.afterWrite(entry)
-    }
-  }
-
-  onFlush(): void {
-    this.#releaseDue = false
-    this.release()
-  }
-
   /** There is a connection: what waits leaves by it. */
-  attach(home: PublishConnection): void {
-    const { frameMax } = home.outbox
-    if (isLower(frameMax, this.#frameMax)) for (const entry of this.unsent.items()) entry.reframe(frameMax)
-    this.#home = home
+  attach(connection: PublishConnection): void {
+    const { frameMax } = connection.outbox
+    if (isLower(frameMax, this.#frameMax)) {
+      for (const publish of this.#unsent.items()) publish.reframe(frameMax)
+    }
     this.#frameMax = frameMax
-    this.#paused = false
-    this.release()
+    this.#state = { name: 'online', connection, channel: undefined }
+    this.writePending()
   }
 
-  /** The connection is gone: what was in flight waits for the next one, unless it is not to be sent twice. */
-  detach(reason: AmqpError): void {
-    if (this.#home === undefined) return
-    this.#home = undefined
-    this.#releaseDue = false
-    const hard = isConnectionFault(reason)
-    const written = this.takeWritten()
-    for (const entry of written) {
-      if (!entry.repeatable || (hard && ++entry.hardLosses >= MAX_CONNECTION_FAULTS)) {
-        entry.reject(connectionLost(reason, entry.context))
-      }
-    }
-    this.putBack(written)
+  /** The connection is gone. Its channel says what becomes of those in flight. */
+  detach(): void {
+    if (this.#state.name !== 'online') return
+    this.#state = OFFLINE
+    this.#flushDue = false
+    this.#kind.reset()
   }
 
   /** Nothing will be sent any more. */
   end(reason: AmqpError): void {
-    if (this.#endReason !== undefined) return
-    this.#endReason = reason
-    this.#home = undefined
-    for (const entry of [...this.takeWritten(), ...this.unsent.drain()]) {
-      entry.reject(connectionLost(reason, entry.context))
+    const state = this.#state
+    if (state.name === 'ended') return
+    this.#state = { name: 'ended', reason }
+    const inFlight = state.name === 'online' ? (state.channel?.takeInFlight() ?? []) : []
+    for (const publish of [...inFlight, ...this.#unsent.drain()]) {
+      publish.reject(connectionLost(reason, publish.context))
     }
   }
 
-  /** An exchange was deleted: a publish to it may bring the channel down. */
+  /** An exchange was deleted: the broker may close the channel over a publish to it. */
   exchangeDeleted(exchange: string): void {
     this.risks.doubt(exchange)
   }
 
-  onFlow(active: boolean): void {
-    this.#paused = !active
-    if (active) this.release()
+  /** Resolves when the broker has read everything that was written. */
+  async sync(): Promise<void> {
+    if (this.#state.name === 'online') await this.#state.channel?.sync()
   }
 
-  onClosed(error: AmqpError, lost: boolean): void {
-    // The end of the connection is told by detach.
-    if (lost || this.#home === undefined) return
-    this.#paused = false
-    this.onChannelClosed(error)
-    this.release()
+  /** Writes what waits, as far as that is possible. */
+  writePending(): void {
+    for (let next = this.#unsent.peek(); next !== undefined; next = this.#unsent.peek()) {
+      if (next.settled) {
+        this.#unsent.shift()
+        continue
+      }
+      const state = this.#state
+      if (state.name !== 'online' || !mayWrite(state, next)) return
+      this.#unsent.shift()
+      const channel = this.#channelOf(state)
+      channel.beforeWrite(next)
+      if (next.written) this.metrics.resent++
+      next.writeTo(state.connection.outbox)
+      channel.afterWrite(next)
+    }
   }
 
-  onDeliver(): void {}
-  onReturn(_content: Content): void {}
-  onConfirm(_deliveryTag: number, _multiple: boolean, _acked: boolean): void {}
-  onCancel(): void {}
-
-  /** Throws where a message may not be published on this line at all. */
-  protected abstract check(message: Message): void
-  /** Whether the message may be written behind those that are in flight. */
-  protected abstract mayFollow(entry: PendingPublish): boolean
-  /** The message is about to be written: the channel has to be there. */
-  protected abstract beforeWrite(entry: PendingPublish, home: PublishConnection): void
-  protected abstract afterWrite(entry: PendingPublish): void
-  /** The broker closed the channel. */
-  protected abstract onChannelClosed(error: AmqpError): void
-  /** Takes all that is written and not settled; the channel is gone. */
-  protected abstract takeWritten(): PendingPublish[]
-
-  /** The connection; none while it is gone. */
-  protected get home(): PublishConnection | undefined {
-    return this.#home
+  onFlush(): void {
+    this.#flushDue = false
+    this.writePending()
   }
 
-  /** Puts what has to be sent again at the head of the line; returns how many that are. */
-  protected putBack(entries: PendingPublish[]): number {
-    const again = entries.filter(entry => !entry.settled)
-    for (const entry of again.toReversed()) {
-      entry.written = true
-      this.unsent.unshift(entry)
+  putBack(publishes: PendingPublish[]): number {
+    const again = publishes.filter(publish => !publish.settled)
+    for (const publish of again.toReversed()) {
+      publish.written = true
+      this.#unsent.unshift(publish)
     }
     return again.length
   }
 
-  /** Nothing but the order of messages keeps them from being written. */
-  #writable(home: PublishConnection): boolean {
-    return !home.blocked && !home.outbox.congested && !this.#paused
+  onChannelClosed(): void {
+    if (this.#state.name === 'online') this.#state.channel = undefined
+    this.writePending()
+  }
+
+  /** What was in flight waits for the next connection, unless it must not be sent twice. */
+  onChannelLost(reason: AmqpError, inFlight: PendingPublish[]): void {
+    const fault = isConnectionFault(reason)
+    for (const publish of inFlight) {
+      if (!publish.repeatable || (fault && ++publish.connectionFaults >= MAX_CONNECTION_FAULTS)) {
+        publish.reject(connectionLost(reason, publish.context))
+      }
+    }
+    this.putBack(inFlight)
   }
 
   #accept(
     ticket: number,
-    message: Message,
+    message: OutgoingMessage,
     options: OperationOptions,
     resolve: () => void,
     reject: (reason: unknown) => void,
@@ -190,63 +163,72 @@ export abstract class PublishBuffer implements ChannelOwner, FlushHook {
     const { signal, timeout } = options
     if (signal !== undefined || timeout !== undefined) checkAbortOptions(options)
     signal?.throwIfAborted()
-    if (this.#endReason !== undefined) throw connectionLost(this.#endReason, publishContext(ticket))
-    this.check(message)
+    const state = this.#state
+    if (state.name === 'ended') throw connectionLost(state.reason, publishContext(ticket))
+    this.#kind.check(message, state.name === 'online' ? state.connection.info : undefined)
     this.#budget.check()
-    const entry = new PendingPublish(ticket, message, this.risks.of(message), this.#budget, resolve, reject)
+    const publish = new PendingPublish(ticket, message, this.risks.of(message), this.#budget, resolve, reject)
     // One that can be aborted waits for the end of the tick: until then nothing of it is sent.
-    const home = this.#home
-    const free = home !== undefined && this.unsent.length === 0 && this.#writable(home)
-    if (free && signal === undefined && this.mayFollow(entry)) {
-      this.#writeNow(entry, message, home)
-    } else {
-      this.#wait(entry, message)
-    }
+    const atOnce = signal === undefined && state.name === 'online' && this.#unsent.length === 0
+    if (atOnce && mayWrite(state, publish)) this.#write(publish, message, state)
+    else this.#add(publish, message)
     this.metrics.published++
     if (signal !== undefined || timeout !== undefined) {
-      entry.stopWatching = watchAbort(
+      publish.stopWatching = watchAbort(
         options,
-        reason => this.#giveUp(entry, reason),
-        milliseconds => this.#giveUp(entry, timedOut('basicPublish', milliseconds, entry.context)),
+        reason => this.#abandon(publish, reason),
+        milliseconds => this.#abandon(publish, timedOut('basicPublish', milliseconds, publish.context)),
       )
     }
   }
 
-  #writeNow(entry: PendingPublish, message: Message, home: PublishConnection): void {
-    const { outbox } = home
+  #write(publish: PendingPublish, message: OutgoingMessage, state: Online): void {
+    const { outbox } = state.connection
     const { writer } = outbox
-    this.beforeWrite(entry, home)
-    const encoded = encodeMessage(writer, this.number, message, outbox.frameMax, this.#envelopes)
-    entry.hold(encoded)
+    const channel = this.#channelOf(state)
+    channel.beforeWrite(publish)
+    const encoded = encodeMessage(writer, this.#kind.number, message, outbox.frameMax, this.#envelopes)
+    publish.hold(encoded)
     if (encoded.pieces === undefined) {
       writer.commit()
       outbox.schedule()
     } else {
       outbox.unitInPieces(encoded.pieces)
     }
-    this.afterWrite(entry)
+    channel.afterWrite(publish)
   }
 
-  #wait(entry: PendingPublish, message: Message): void {
-    this.#waitingRoom ??= new Writer()
-    const encoded = encodeMessage(this.#waitingRoom, this.number, message, this.#frameMax, this.#envelopes)
-    this.#waitingRoom.commit()
-    entry.hold(encoded)
-    this.unsent.push(entry)
-    this.#releaseSoon()
+  #add(publish: PendingPublish, message: OutgoingMessage): void {
+    this.#unsentWriter ??= new Writer()
+    const writer = this.#unsentWriter
+    const encoded = encodeMessage(writer, this.#kind.number, message, this.#frameMax, this.#envelopes)
+    writer.commit()
+    publish.hold(encoded)
+    this.#unsent.push(publish)
+    this.#writeSoon()
   }
 
-  #releaseSoon(): void {
-    if (this.#releaseDue || this.#home === undefined) return
-    this.#releaseDue = true
-    this.#home.outbox.beforeFlush(this)
+  #channelOf(state: Online): PublishChannel {
+    state.channel ??= this.#kind.open(state.connection, this)
+    return state.channel
   }
 
-  #giveUp(entry: PendingPublish, reason: unknown): void {
-    entry.reject(reason)
-    // Those behind it may have waited for it; but the same signal may be about to give them up, too.
-    this.#releaseSoon()
+  #writeSoon(): void {
+    if (this.#flushDue || this.#state.name !== 'online') return
+    this.#flushDue = true
+    this.#state.connection.outbox.beforeFlush(this)
   }
+
+  #abandon(publish: PendingPublish, reason: unknown): void {
+    publish.reject(reason)
+    // Those behind it may have waited for it; but the same signal may be about to abandon them, too.
+    this.#writeSoon()
+  }
+}
+
+/** Whether a publish may be written now. */
+function mayWrite({ connection, channel }: Online, publish: PendingPublish): boolean {
+  return !connection.blocked && !connection.outbox.congested && channel?.mayFollow(publish) !== false
 }
 
 /** Whether a limit on frames is lower than another; 0 means none. */

@@ -3,7 +3,7 @@
  * closing the channel: what was in flight behind is dropped, and what was in flight before is never confirmed. So what
  * was not seen to work on this connection travels alone, once; then nobody else is harmed, and the culprit is known.
  */
-import type { Message } from './message-envelope.js'
+import type { OutgoingMessage } from './message-envelope.js'
 
 /** So many proven risks are remembered; beyond that the memory starts over. */
 const MEMORY = 4096
@@ -17,7 +17,7 @@ export class PublishRisks {
   #lastExchange = ''
 
   /** What is not proven about a message, or undefined. */
-  of({ exchange, properties, body }: Message): string | undefined {
+  of({ exchange, properties, body }: OutgoingMessage): string | undefined {
     // Of a text, at most so many bytes.
     const size = typeof body === 'string' ? 3 * body.length : body.length
     if (size > this.#provenSize) return `size:${size}`

@@ -1,18 +1,17 @@
 /**
- * Owns publishing, over all the connections of a client: which of the two publishing channels a message takes, and
- * whether the broker takes messages now. Each line keeps its channel number for good, so that encoded bytes can be sent
- * again as they are.
+ * Owns publishing, over all the connections of a client: which of the two publishing channels a message takes, and the
+ * connection that both are on.
  */
-
 import type { Metrics } from '../connection/metrics.js'
-import type { AmqpError } from '../errors.js'
+import type { ConnectionLoss } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
 import type { TicketCounter } from '../ticket.js'
-import { ConfirmChannel } from './confirm-channel.js'
-import type { Message } from './message-envelope.js'
-import { PublishBudget } from './pending-publish.js'
-import type { PublishConnection } from './publish-buffer.js'
-import { UnconfirmedChannel } from './unconfirmed-channel.js'
+import { withConfirms } from './confirm-channel.js'
+import type { OutgoingMessage } from './message-envelope.js'
+import { PublishBudget } from './publish-budget.js'
+import { PublishBuffer } from './publish-buffer.js'
+import type { PublishConnection } from './publish-channel.js'
+import { withoutConfirms } from './unconfirmed-channel.js'
 
 const CONFIRMED_CHANNEL = 1
 const UNCONFIRMED_CHANNEL = 2
@@ -25,13 +24,28 @@ export interface PublishLimits {
   readonly maxPendingPublishBytes: number
 }
 
-export class Publisher {
-  readonly #confirmed: ConfirmChannel
-  readonly #unconfirmed: UnconfirmedChannel
+/** What a publisher needs of a session. */
+export interface PublishSession {
+  /** Opens the connection for publishing, if it is not there yet. */
+  preparePublishing(): void
+  /** Publishing begins on this session: the listener is told of the connection as soon as there is one. */
+  startPublishing(listener: PublishConnectionListener): void
+}
+
+/** What a publisher is told of the connection that it publishes on. */
+export interface PublishConnectionListener {
+  /** There is a connection to publish on. */
+  onConnection(connection: PublishConnection): void
+  /** The connection takes more: it is not congested, or not blocked, any more. */
+  onWritable(): void
+}
+
+export class Publisher implements PublishConnectionListener {
+  readonly #confirmed: PublishBuffer
+  readonly #unconfirmed: PublishBuffer
   readonly #budget: PublishBudget
-  #blocked = false
-  /** Is told of the next publish: then there has to be a connection. */
-  #onDemand: (() => void) | undefined
+  /** A session that opens its connection for publishing as soon as there is anything to publish. */
+  #unprepared: PublishSession | undefined
 
   constructor(
     counter: TicketCounter,
@@ -39,8 +53,13 @@ export class Publisher {
     metrics: Metrics,
   ) {
     this.#budget = new PublishBudget(maxPendingPublishes, maxPendingPublishBytes)
-    this.#confirmed = new ConfirmChannel(CONFIRMED_CHANNEL, counter, this.#budget, metrics)
-    this.#unconfirmed = new UnconfirmedChannel(UNCONFIRMED_CHANNEL, counter, this.#budget, metrics)
+    this.#confirmed = new PublishBuffer(withConfirms(CONFIRMED_CHANNEL), counter, this.#budget, metrics)
+    this.#unconfirmed = new PublishBuffer(
+      withoutConfirms(UNCONFIRMED_CHANNEL),
+      counter,
+      this.#budget,
+      metrics,
+    )
   }
 
   /** How many publishes are pending, and how many bytes they are. */
@@ -49,55 +68,9 @@ export class Publisher {
   }
 
   /** Publishes; never throws, but rejects. */
-  publish(message: Message, confirm: boolean, options: OperationOptions): Promise<void> {
-    if (this.#onDemand !== undefined) this.#demand()
+  publish(message: OutgoingMessage, confirm: boolean, options: OperationOptions): Promise<void> {
+    if (this.#unprepared !== undefined) this.#prepare()
     return confirm ? this.#confirmed.publish(message, options) : this.#unconfirmed.publish(message, options)
-  }
-
-  /** There can be a connection: `onDemand` is called as soon as there is anything to publish. */
-  onDemand(onDemand: () => void): void {
-    this.#onDemand = onDemand
-    if (this.#budget.pending.count > 0) this.#demand()
-  }
-
-  /** There is a connection: what waits leaves by it. */
-  attach({ outbox, info, openChannel }: Omit<PublishConnection, 'blocked'>): void {
-    const isBlocked = (): boolean => this.#blocked
-    const home: PublishConnection = {
-      outbox,
-      info,
-      openChannel,
-      get blocked() {
-        return isBlocked()
-      },
-    }
-    this.#confirmed.attach(home)
-    this.#unconfirmed.attach(home)
-  }
-
-  /** The connection is gone: what was in flight waits for the next one. */
-  detach(reason: AmqpError): void {
-    this.#blocked = false
-    this.#onDemand = undefined
-    this.#confirmed.detach(reason)
-    this.#unconfirmed.detach(reason)
-  }
-
-  /** The broker asks not to publish: what comes now waits. */
-  block(): void {
-    this.#blocked = true
-  }
-
-  /** The broker takes messages again: what waits leaves in order. */
-  unblock(): void {
-    this.#blocked = false
-    this.onWritable()
-  }
-
-  /** The transport takes more. */
-  onWritable(): void {
-    this.#confirmed.release()
-    this.#unconfirmed.release()
   }
 
   /** This client deleted an exchange. */
@@ -106,22 +79,49 @@ export class Publisher {
     this.#unconfirmed.exchangeDeleted(exchange)
   }
 
-  /** Resolves when no publish is under way, whatever became of them, and the broker has read them all. */
-  async idle(): Promise<void> {
-    await this.#budget.empty()
-    await this.#unconfirmed.read()
+  /** The connection for publishing can be made while others come back on the session. */
+  prepare(session: PublishSession): void {
+    if (this.#budget.pending.count > 0) session.preparePublishing()
   }
 
-  /** Nothing will be sent any more. */
-  end(reason: AmqpError): void {
-    this.#onDemand = undefined
+  attach(session: PublishSession): undefined {
+    this.#unprepared = session
+    session.startPublishing(this)
+    if (this.#budget.pending.count > 0) this.#prepare()
+  }
+
+  onConnection(connection: PublishConnection): void {
+    this.#unprepared = undefined
+    this.#confirmed.attach(connection)
+    this.#unconfirmed.attach(connection)
+  }
+
+  onWritable(): void {
+    this.#confirmed.writePending()
+    this.#unconfirmed.writePending()
+  }
+
+  detach(): void {
+    this.#unprepared = undefined
+    this.#confirmed.detach()
+    this.#unconfirmed.detach()
+  }
+
+  end({ reason }: ConnectionLoss): void {
+    this.#unprepared = undefined
     this.#confirmed.end(reason)
     this.#unconfirmed.end(reason)
   }
 
-  #demand(): void {
-    const onDemand = this.#onDemand
-    this.#onDemand = undefined
-    onDemand?.()
+  /** Resolves when no publish is pending, whatever became of them, and the broker has read them all. */
+  async idle(): Promise<void> {
+    await this.#budget.empty()
+    await this.#unconfirmed.sync()
+  }
+
+  #prepare(): void {
+    const session = this.#unprepared
+    this.#unprepared = undefined
+    session?.preparePublishing()
   }
 }

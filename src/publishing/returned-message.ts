@@ -1,12 +1,12 @@
-/** Owns the reading of a message that came back (basic.return). */
+/** Owns the reading of a message that the broker returned (basic.return). */
 import { decodeBasicReturn } from '../codec/methods.gen.js'
 import { decodeBasicHeaders, decodeBasicProperties } from '../codec/properties.gen.js'
 import type { Content } from '../connection/content.js'
 import type { ReturnedMessage } from '../errors.js'
 import { Reader } from '../wire/reader.js'
 
-/** Copies what came back: it outlives the chunk that it lies in. */
-export function readReturn(content: Content): {
+/** Copies the message: it outlives the chunk that it lies in. */
+export function readReturned(content: Content): {
   replyCode: number
   replyText: string
   message: ReturnedMessage

@@ -1,70 +1,95 @@
 /**
- * Owns publishing without confirms: a message counts as published when it is handed over. One that may well bring the
- * channel down travels alone, with a question behind it: the answer, or the closed channel, is its outcome.
+ * Owns one life of the channel for publishes without confirms: a message counts as published when it is written. One that
+ * may make the broker close the channel is followed by a request: its reply, or the closed channel, is the outcome, and
+ * the next publish waits for it.
  */
-
-import type { Channel } from '../connection/channel.js'
+import { type Channel, ChannelListener } from '../connection/channel.js'
 import { encodeRequest } from '../connection/request.js'
 import { debugChannel } from '../debug.js'
 import { type AmqpError, ArgumentError } from '../errors.js'
 import { withContext } from '../operation-errors.js'
 import { ignore } from '../util/promise.js'
-import type { Message } from './message-envelope.js'
 import type { PendingPublish } from './pending-publish.js'
-import { PublishBuffer, type PublishConnection } from './publish-buffer.js'
+import type { PublishChannel, PublishChannelHost, PublishConnection, PublishKind } from './publish-channel.js'
 
-/** Harmless on a channel without consumers: all it does is answer. */
-const QUESTION = encodeRequest('basic.qos', { prefetchSize: 0, prefetchCount: 0, global: false }, 0)
+/** Without effect on a channel without consumers: all it does is to answer. */
+const NO_OP = encodeRequest('basic.qos', { prefetchSize: 0, prefetchCount: 0, global: false }, 0)
 
-export class UnconfirmedChannel extends PublishBuffer {
-  #channel: Channel | undefined
-  #alone: PendingPublish | undefined
-
-  /** Resolves when the broker has read all that was written. */
-  async read(): Promise<void> {
-    await this.#channel?.request(QUESTION).catch(ignore)
-  }
-
-  protected override check({ mandatory }: Message): void {
-    if (mandatory)
+/** Publishing without confirms, on the channel of a number. */
+export function withoutConfirms(number: number): PublishKind {
+  return {
+    number,
+    check: ({ mandatory }) => {
+      if (!mandatory) return
       throw new ArgumentError('mandatory needs confirm: without it nobody would hear of a returned message')
+    },
+    open: (connection, host) => new UnconfirmedChannel(number, connection, host),
+    reset: ignore,
+  }
+}
+
+class UnconfirmedChannel extends ChannelListener implements PublishChannel {
+  readonly #host: PublishChannelHost
+  readonly #channel: Channel
+  /** The one whose outcome the next one waits for. */
+  #alone: PendingPublish | undefined
+  /** The broker asked for a pause (channel.flow). */
+  #paused = false
+
+  constructor(number: number, connection: PublishConnection, host: PublishChannelHost) {
+    super()
+    this.#host = host
+    this.#channel = connection.openChannel(this, number)
   }
 
-  protected override mayFollow(): boolean {
-    return this.#alone === undefined
+  mayFollow(): boolean {
+    return this.#alone === undefined && !this.#paused
   }
 
-  protected override beforeWrite(_entry: PendingPublish, home: PublishConnection): void {
-    this.#channel ??= home.openChannel(this, this.number)
-  }
+  beforeWrite(): void {}
 
-  protected override afterWrite(entry: PendingPublish): void {
-    const { risk } = entry
-    if (risk === undefined || !this.risks.stands(risk) || this.#channel === undefined) {
-      entry.resolve()
+  afterWrite(publish: PendingPublish): void {
+    const { risk } = publish
+    const { risks } = this.#host
+    if (risk === undefined || !risks.stands(risk)) {
+      publish.resolve()
       return
     }
-    this.#alone = entry
-    const proven = (): void => {
-      this.risks.prove(risk)
-      entry.resolve()
+    this.#alone = publish
+    const onReply = (): void => {
+      risks.prove(risk)
+      publish.resolve()
       this.#alone = undefined
-      this.release()
+      this.#host.writePending()
     }
-    this.#channel.ask(QUESTION, {}, proven, ignore)
+    this.#channel.ask(NO_OP, {}, onReply, ignore)
   }
 
-  protected override takeWritten(): PendingPublish[] {
+  takeInFlight(): PendingPublish[] {
     const alone = this.#alone
-    this.#channel = undefined
     this.#alone = undefined
     return alone === undefined ? [] : [alone]
   }
 
-  protected override onChannelClosed(error: AmqpError): void {
-    const [alone] = this.takeWritten()
+  async sync(): Promise<void> {
+    await this.#channel.request(NO_OP).catch(ignore)
+  }
+
+  override onFlow(active: boolean): void {
+    this.#paused = !active
+    if (active) this.#host.writePending()
+  }
+
+  override onClosed(error: AmqpError, lost: boolean): void {
+    const inFlight = this.takeInFlight()
+    if (lost) {
+      this.#host.onChannelLost(error, inFlight)
+      return
+    }
+    const [alone] = inFlight
     if (alone === undefined)
-      debugChannel('channel %d: unconfirmed publishes were lost: %s', this.number, error.message)
+      debugChannel('channel %d: unconfirmed publishes were lost: %s', this.#channel.number, error.message)
     else alone.reject(withContext(error, alone.context))
+    this.#host.onChannelClosed()
   }
 }

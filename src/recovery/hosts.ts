@@ -4,10 +4,8 @@
  */
 
 import { type ConnectionConfig, resolveConfig } from '../connection/connection-config.js'
-import type { Metrics } from '../connection/metrics.js'
 import { ArgumentError, ConnectionBrokenError } from '../errors.js'
 import type { ClientOptions, UrlSource } from '../options.js'
-import { type Renewal, Session, type SessionEvents } from '../session/session.js'
 
 export class Hosts {
   readonly #source: UrlSource
@@ -100,18 +98,16 @@ export class Hosts {
   }
 }
 
-/** Opens a session at the first host that answers; where none does, the error says what each of them answered. */
-export async function openAny(
+/** Opens what `open` does at the first host that answers; if none does, the error says what each of them answered. */
+export async function openFirst<T>(
   candidates: readonly ConnectionConfig[],
-  events: SessionEvents,
   signal: AbortSignal,
-  metrics: Metrics,
-  renew: Renewal,
-): Promise<Session> {
+  open: (config: ConnectionConfig) => Promise<T>,
+): Promise<T> {
   const failures: unknown[] = []
   for (const config of candidates) {
     try {
-      return await Session.open(config, events, signal, metrics, config.publishesApart ? renew : undefined)
+      return await open(config)
     } catch (error) {
       if (signal.aborted) throw error
       failures.push(error)

@@ -1,31 +1,31 @@
 /**
- * Owns the states of a client's connection over time: what they hold, what users see of them, and what may be done in
- * each. How one follows another is the link's business.
+ * Owns the states of a client's connection over time: what they hold, what users see of them, and what is possible in
+ * each. How one follows another is not decided here.
  */
 import { type AmqpError, ConnectionBrokenError, ConnectionClosedError } from '../errors.js'
 import type { ClientState, ServerInfo } from '../options.js'
-import { isRefusal } from '../reply-codes.js'
 import type { Session } from '../session/session.js'
 import type { Deferred } from '../util/promise.js'
-import type { RecoveryPlan } from './backoff.js'
+
+/** What the making of the first connection, and of each later one, have in common. */
+interface Attempting {
+  readonly abort: AbortController
+  readonly connected: Deferred<ServerInfo>
+  attempt: number
+  /** The session on which things come back. */
+  session: Session | undefined
+}
 
 /** The first connection is being made. */
-export interface Connecting {
+export interface Connecting extends Attempting {
   readonly name: 'connecting'
-  readonly abort: AbortController
-  attempt: number
 }
 
 /** A lost connection is being replaced. */
-export interface Reconnecting {
+export interface Reconnecting extends Attempting {
   readonly name: 'reconnecting'
-  readonly abort: AbortController
   readonly since: Date
-  readonly recovered: Deferred<ServerInfo>
-  attempt: number
   error: Error
-  /** The session on which things are being brought back. */
-  session: Session | undefined
 }
 
 export type RecoveryState =
@@ -35,15 +35,20 @@ export type RecoveryState =
   | Reconnecting
   | { readonly name: 'closed'; readonly reason: AmqpError; readonly done: Promise<void> }
 
+/** The session that is there, if any: also one on which things are still coming back. */
+export function sessionOf(state: RecoveryState): Session | undefined {
+  return state.name === 'idle' || state.name === 'closed' ? undefined : state.session
+}
+
 /** What a user sees of a state. */
-export function describeState(state: RecoveryState, blocked: string | undefined): ClientState {
+export function describeState(state: RecoveryState): ClientState {
   switch (state.name) {
     case 'idle':
       return { name: 'idle' }
     case 'connecting':
       return { name: 'connecting', attempt: state.attempt }
     case 'open':
-      return { name: 'open', server: state.session.info, blocked }
+      return { name: 'open', server: state.session.info, blocked: state.session.blocked }
     case 'reconnecting':
       return { name: 'reconnecting', attempt: state.attempt, since: state.since, error: state.error }
     case 'closed': {
@@ -53,7 +58,7 @@ export function describeState(state: RecoveryState, blocked: string | undefined)
   }
 }
 
-/** Throws {@link ConnectionClosedError} or {@link ConnectionBrokenError} where nothing can be done, now or later. */
+/** Throws {@link ConnectionClosedError} or {@link ConnectionBrokenError} if nothing can be done, now or later. */
 export function checkState(state: RecoveryState, operation: string, failsOffline: boolean): void {
   switch (state.name) {
     case 'open':
@@ -78,9 +83,4 @@ function lost(operation: string, cause: Error): ConnectionBrokenError {
     operation,
     cause,
   })
-}
-
-/** Whether there is another attempt after so many. */
-export function mayGoOn(plan: RecoveryPlan, attempts: number, elapsed: number, error: unknown): boolean {
-  return attempts < plan.maxAttempts && elapsed < plan.maxTime && (plan.retryRefused || !isRefusal(error))
 }

@@ -35,8 +35,6 @@ export class TopologyRecord {
   /** What server-named queues are called now, by each name that they had before. */
   readonly #renamed = new Map<string, string>()
   readonly #consumers = new Map<string, Consumers>()
-  /** The queues that recovery has not brought back yet. */
-  readonly #awaited = new Set<string>()
 
   get exchanges(): ExchangeArgs[] {
     return [...this.#exchanges.values()]
@@ -86,7 +84,6 @@ export class TopologyRecord {
     for (const former of this.#queues.get(name)?.formerNames ?? []) this.#renamed.delete(former)
     this.#queues.delete(name)
     this.#consumers.delete(name)
-    this.#awaited.delete(name)
     this.#dropQueueBindings(binding => binding.queue === name)
   }
 
@@ -156,18 +153,7 @@ export class TopologyRecord {
     }
   }
 
-  /** Recovery cannot bring a queue back yet, or has, or never will. */
-  setAwaited(queue: string, awaited: boolean): void {
-    if (awaited) this.#awaited.add(queue)
-    else this.#awaited.delete(queue)
-  }
-
-  /** A queue is on record, but recovery has not brought it back yet. */
-  isAwaited(queue: string): boolean {
-    return this.#awaited.has(queue)
-  }
-
-  /** One end of a binding may go by itself, by the broker's rules: what is missing then can be made again. */
+  /** The broker may delete one end of a binding by its own rules: what is missing then can be declared again. */
   mayVanish({ queue, exchange }: QueueBinding): boolean {
     const args = this.#queues.get(queue)?.args
     if (args?.autoDelete === true || args?.arguments['x-expires'] !== undefined) return true

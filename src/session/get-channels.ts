@@ -1,32 +1,26 @@
 /**
- * Owns basic.get with acknowledgement: a message has to be settled on the channel that it came by, so each queue that
- * is read from gets a lane of its own until everything got from it is settled. What fails for one queue then touches
- * no message of another.
+ * Owns basic.get with acknowledgement. A message has to be settled on the channel that it came by, so each queue that is
+ * read from has a channel of its own until everything got from it is settled. What fails for one queue then touches no
+ * message of another.
  */
-
-import type { Channel, ChannelOwner, Reply } from '../connection/channel.js'
-import type { Outbox } from '../connection/outbox.js'
+import { type Channel, ChannelListener, type Reply } from '../connection/channel.js'
+import type { Connection } from '../connection/connection.js'
 import type { Request } from '../connection/request.js'
 import { ConnectionClosedError } from '../errors.js'
 import type { Outcome } from '../ticket.js'
 import type { Lanes } from './lanes.js'
 import { type Settlement, type Settler, UnackedDeliveries } from './settlement.js'
 
-/** The part of the session that getting needs. */
-export interface GetterHome {
-  readonly outbox: Outbox
-  readonly lanes: Lanes
-  openChannel(owner: ChannelOwner): Channel
-}
-
 export class GetChannels {
-  readonly #home: GetterHome
-  readonly #lanes = new Map<string, GetLane>()
-  /** One lane stays open when it is idle, for the next queue that is asked, or the same one. */
-  #parked: GetLane | undefined
+  readonly #connection: Connection
+  readonly #lanes: Lanes
+  readonly #channels = new Map<string, GetChannel>()
+  /** One channel stays open when it is idle, for the next get. */
+  #spare: GetChannel | undefined
 
-  constructor(home: GetterHome) {
-    this.#home = home
+  constructor(connection: Connection, lanes: Lanes) {
+    this.#connection = connection
+    this.#lanes = lanes
   }
 
   /** Gets a message; `result` makes the outcome of the reply. */
@@ -36,20 +30,19 @@ export class GetChannels {
     request: Request,
     result: (reply: Reply, settler: Settler) => T,
   ): void {
-    this.#home.lanes.admit(ticket, leave => void this.#get(queue, ticket, request, result).then(leave))
+    this.#lanes.admit(ticket, leave => void this.#get(queue, ticket, request, result).then(leave))
   }
 
-  /** A lane has nothing to do. */
-  onIdle(lane: GetLane): void {
-    const parked = this.#parked
-    this.#parked = lane
-    if (parked !== undefined && parked !== lane && parked.idle) parked.close()
+  /** A channel has nothing to do. */
+  onIdle(channel: GetChannel): void {
+    const spare = this.#spare
+    this.#spare = channel
+    if (spare !== undefined && spare !== channel && spare.idle) spare.close()
   }
 
-  /** A lane is no more. */
-  onGone(lane: GetLane): void {
-    if (this.#lanes.get(lane.queue) === lane) this.#lanes.delete(lane.queue)
-    if (this.#parked === lane) this.#parked = undefined
+  onClosed(channel: GetChannel): void {
+    if (this.#channels.get(channel.queue) === channel) this.#channels.delete(channel.queue)
+    if (this.#spare === channel) this.#spare = undefined
   }
 
   /** Never rejects. */
@@ -60,72 +53,73 @@ export class GetChannels {
     result: (reply: Reply, settler: Settler) => T,
   ): Promise<void> {
     try {
-      // A lane that another get brought down is not this one's failure: it gets another lane.
+      // If another get closes the channel, that is not this one's failure: it gets another channel.
       let reply: Reply | undefined
-      let lane: GetLane
+      let channel: GetChannel
       do {
-        lane = this.#laneOf(queue)
-        reply = await lane.get(request, ticket)
+        channel = this.#channelOf(queue)
+        reply = await channel.get(request, ticket)
       } while (reply === undefined)
-      if (!ticket.settled) ticket.resolve(result(reply, lane))
-      else if (reply.method.name === 'basic.get-ok') lane.giveBack(reply.method.args.deliveryTag)
+      if (!ticket.settled) ticket.resolve(result(reply, channel))
+      else if (reply.method.name === 'basic.get-ok') channel.requeue(reply.method.args.deliveryTag)
     } catch (error) {
       ticket.fail(error)
     }
   }
 
-  #laneOf(queue: string): GetLane {
-    let lane = this.#lanes.get(queue)
-    if (lane === undefined) {
-      lane = this.#reassignParked(queue) ?? new GetLane(queue, this.#home, this)
-      this.#lanes.set(queue, lane)
+  #channelOf(queue: string): GetChannel {
+    let channel = this.#channels.get(queue)
+    if (channel === undefined) {
+      channel = this.#reassignSpare(queue) ?? new GetChannel(queue, this.#connection, this)
+      this.#channels.set(queue, channel)
     }
-    return lane
+    return channel
   }
 
-  /** A lane on which nothing is outstanding is as good as a new one. */
-  #reassignParked(queue: string): GetLane | undefined {
-    const lane = this.#parked
-    if (lane?.idle !== true) return undefined
-    this.#parked = undefined
-    this.#lanes.delete(lane.queue)
-    lane.queue = queue
-    return lane
+  /** A channel without unacknowledged messages is as good as a new one. */
+  #reassignSpare(queue: string): GetChannel | undefined {
+    const channel = this.#spare
+    if (channel?.idle !== true) return undefined
+    this.#spare = undefined
+    this.#channels.delete(channel.queue)
+    channel.queue = queue
+    return channel
   }
 }
 
-class GetLane implements ChannelOwner, Settler {
+class GetChannel extends ChannelListener implements Settler {
   queue: string
-  readonly #getter: GetChannels
+  readonly #channels: GetChannels
   readonly #channel: Channel
-  readonly #ledger: UnackedDeliveries
-  #underWay = 0
+  readonly #unacked: UnackedDeliveries
+  #inProgress = 0
   #failed = false
 
-  constructor(queue: string, home: GetterHome, getter: GetChannels) {
+  constructor(queue: string, connection: Connection, channels: GetChannels) {
+    super()
     this.queue = queue
-    this.#getter = getter
-    this.#channel = home.openChannel(this)
-    this.#ledger = new UnackedDeliveries(this.#channel.number, home.outbox)
+    this.#channels = channels
+    this.#channel = connection.openChannel(this)
+    this.#unacked = new UnackedDeliveries(this.#channel.number, connection.outbox, connection.metrics)
   }
 
-  /** Nothing is asked for, and nothing is to be settled. */
+  /** No get is in progress, and no message is unacknowledged. */
   get idle(): boolean {
-    return this.#ledger.outstanding === 0 && this.#underWay === 0
+    return this.#unacked.count === 0 && this.#inProgress === 0
   }
 
-  /** Resolves with the reply, or with undefined where another request brought the lane down. */
+  /** Resolves with the reply, or with undefined if another request closed the channel. */
   async get<T>(request: Request, ticket: Outcome<T>): Promise<Reply | undefined> {
-    this.#underWay++
+    this.#inProgress++
     try {
       const reply = await this.#channel.request(request, ticket.context)
-      this.#underWay--
+      this.#inProgress--
       const { method } = reply
-      if (method.name === 'basic.get-ok') this.#ledger.delivered(method.args.deliveryTag)
+      if (method.name === 'basic.get-ok') this.#unacked.add(method.args.deliveryTag)
       else this.#reportIdle()
       return reply
     } catch (error) {
-      // A channel error is about the oldest request, and that one hears of it first.
+      // A channel error is about the oldest request, and that one is told first.
       const guilty = !this.#failed
       this.#failed = true
       if (guilty || ticket.settled) throw error
@@ -134,8 +128,8 @@ class GetLane implements ChannelOwner, Settler {
   }
 
   settle(deliveryTag: number, settlement: Settlement): boolean {
-    if (!this.#channel.open) return this.#ledger.settleTooLate(deliveryTag)
-    this.#ledger.settle(deliveryTag, settlement)
+    if (!this.#channel.isOpen) return this.#unacked.settleTooLate(deliveryTag)
+    this.#unacked.settle(deliveryTag, settlement)
     this.#reportIdle()
     return true
   }
@@ -144,29 +138,23 @@ class GetLane implements ChannelOwner, Settler {
     return wireTag
   }
 
-  /** For a message whose receiver has given up. */
-  giveBack(deliveryTag: number): void {
+  /** Gives a message back that nobody waits for any more. */
+  requeue(deliveryTag: number): void {
     this.settle(deliveryTag, { kind: 'nack', multiple: false, requeue: true })
   }
 
   close(): void {
-    this.#getter.onGone(this)
-    this.#ledger.onFlush()
-    this.#channel.close(new ConnectionClosedError('the lane was idle'))
+    this.#channels.onClosed(this)
+    this.#unacked.onFlush()
+    this.#channel.close(new ConnectionClosedError('the channel was idle'))
   }
 
-  onClosed(): void {
-    this.#ledger.onChannelGone()
-    this.#getter.onGone(this)
+  override onClosed(): void {
+    this.#unacked.onChannelClosed()
+    this.#channels.onClosed(this)
   }
-
-  onDeliver(): void {}
-  onReturn(): void {}
-  onConfirm(): void {}
-  onCancel(): void {}
-  onFlow(): void {}
 
   #reportIdle(): void {
-    if (this.idle && this.#channel.open) this.#getter.onIdle(this)
+    if (this.idle && this.#channel.isOpen) this.#channels.onIdle(this)
   }
 }

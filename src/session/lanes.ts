@@ -1,43 +1,36 @@
 /**
  * Owns the operation lanes: a bounded pool of channels, each with one operation at a time, so that a failing operation
- * takes down its own lane and nothing else. Lanes that a burst needed are closed again
- * when it is over. Knows nothing of what the operations are.
+ * takes down its own channel and nothing else. Lanes that a burst needed are closed again when it is over. Knows nothing
+ * of what the operations are.
  */
-
-import { type Channel, type ChannelOwner, type Reply, silentOwner } from '../connection/channel.js'
+import { type Channel, ChannelListener, type Reply } from '../connection/channel.js'
+import type { Connection } from '../connection/connection.js'
 import type { Request } from '../connection/request.js'
 import { ConnectionClosedError, ResourceError } from '../errors.js'
 import type { Outcome } from '../ticket.js'
 import { Slots, type Task } from '../util/slots.js'
-
-/** The part of the session that lanes need. */
-export interface LaneHome {
-  openChannel(owner: ChannelOwner): Channel
-}
 
 /** How long lanes may stand idle before they are closed. */
 const IDLE_MS = 500
 /** So many lanes stay open, for the next operation. */
 const KEPT_LANES = 1
 
+/** A lane carries requests only: whatever else the broker might send there means nothing. */
+const NO_LISTENER = new ChannelListener()
+
 export class Lanes {
-  readonly #home: LaneHome
-  readonly #places: Slots
+  readonly #connection: Connection
+  readonly #slots: Slots
   readonly #maxWaiting: number
   readonly #idle: Channel[] = []
   /** The fewest lanes that were idle since the timer was set: these nobody needs. */
   #leastIdle = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(home: LaneHome, concurrency: number, maxWaiting: number) {
-    this.#home = home
-    this.#places = new Slots(concurrency)
+  constructor(connection: Connection, concurrency: number, maxWaiting: number) {
+    this.#connection = connection
+    this.#slots = new Slots(concurrency)
     this.#maxWaiting = maxWaiting
-  }
-
-  /** How many operations wait for their turn. */
-  get waiting(): number {
-    return this.#places.waiting
   }
 
   /**
@@ -45,12 +38,12 @@ export class Lanes {
    * it is done.
    */
   admit<T>(ticket: Outcome<T>, task: Task): void {
-    if (this.#places.waiting >= this.#maxWaiting && !this.#places.anyFree) {
+    if (this.#slots.waiting >= this.#maxWaiting && !this.#slots.anyFree) {
       const limit = `${this.#maxWaiting} operations wait already (maxPendingOperations)`
       ticket.reject(new ResourceError(`${ticket.operation}: ${limit}`, ticket.context))
       return
     }
-    this.#places.take(leave => (ticket.settled ? leave() : task(leave)))
+    this.#slots.run(leave => (ticket.settled ? leave() : task(leave)))
   }
 
   /** Runs a request on a lane; `result` makes the outcome of the reply. */
@@ -59,7 +52,7 @@ export class Lanes {
       let lane: Channel | undefined
       // An abandoned request keeps its lane until the reply has come: the lane is then as good as new.
       const end = (): void => {
-        if (lane !== undefined) this.release(lane)
+        if (lane !== undefined) this.giveBack(lane)
         leave()
       }
       const fail = (error: unknown): void => {
@@ -83,22 +76,18 @@ export class Lanes {
     })
   }
 
-  /** Takes an idle lane, or opens one. Throws {@link ResourceError} where the connection has no channel left. */
+  /** Takes an idle lane, or opens one. Throws {@link ResourceError} if the connection has no channel left. */
   acquire(): Channel {
-    const lane = this.#idle.pop() ?? this.#home.openChannel(silentOwner)
+    const lane = this.#idle.pop() ?? this.#connection.openChannel(NO_LISTENER)
     this.#leastIdle = Math.min(this.#leastIdle, this.#idle.length)
     return lane
   }
 
   /** Gives a lane back; one that the broker has closed is forgotten. */
-  release(lane: Channel): void {
-    if (!lane.open) return
+  giveBack(lane: Channel): void {
+    if (!lane.isOpen) return
     this.#idle.push(lane)
-    if (this.#timer === undefined && this.#idle.length > KEPT_LANES) {
-      this.#leastIdle = this.#idle.length
-      this.#timer = setTimeout(() => this.#closeIdle(), IDLE_MS)
-      this.#timer.unref()
-    }
+    if (this.#timer === undefined && this.#idle.length > KEPT_LANES) this.#watchIdle()
   }
 
   /** The connection is gone. */
@@ -107,15 +96,17 @@ export class Lanes {
     this.#idle.length = 0
   }
 
+  #watchIdle(): void {
+    this.#leastIdle = this.#idle.length
+    this.#timer = setTimeout(() => this.#closeIdle(), IDLE_MS)
+    this.#timer.unref()
+  }
+
   #closeIdle(): void {
     this.#timer = undefined
     // The lanes at the bottom of the stack are those that were idle throughout.
     const surplus = this.#idle.splice(0, Math.max(0, this.#leastIdle - KEPT_LANES))
     for (const lane of surplus) lane.close(new ConnectionClosedError('the lane was idle'))
-    if (this.#idle.length > KEPT_LANES) {
-      this.#leastIdle = this.#idle.length
-      this.#timer = setTimeout(() => this.#closeIdle(), IDLE_MS)
-      this.#timer.unref()
-    }
+    if (this.#idle.length > KEPT_LANES) this.#watchIdle()
   }
 }

@@ -1,134 +1,139 @@
 /**
  * Owns the choice of the connection that a session publishes on. RabbitMQ reads nothing more from a connection that
  * publishes while it is short of memory or disk, so publishing has one of its own, opened with the first publish:
- * everything else goes on then. Where none is wanted, or none to be had, it shares the session's.
+ * everything else goes on then. If none is wanted, or none can be made, publishing shares the session's.
  */
-
+import type { ChannelListener } from '../connection/channel.js'
 import type { Connection, ConnectionEvents } from '../connection/connection.js'
 import { debugConnection } from '../debug.js'
 import { type AmqpError, ConnectionBrokenError, type ConnectionClosedError } from '../errors.js'
-import type { Publisher } from '../publishing/publisher.js'
+import type { ConnectionLoss } from '../operation-errors.js'
+import type { PublishConnectionListener } from '../publishing/publisher.js'
 import { isConnectionFault } from '../reply-codes.js'
 
+/** Opens another connection to the same host. */
+export type OpenSeparate = (events: ConnectionEvents, signal: AbortSignal) => Promise<Connection>
+
 /** What it needs of its session. */
-export interface PublishingHome {
-  /** The session's own connection. */
-  readonly shared: Connection
-  /** Opens another; undefined where the session's is to be used. */
-  readonly open: ((events: ConnectionEvents, signal: AbortSignal) => Promise<Connection>) | undefined
+export interface PublishingHost {
   onBlocked(reason: string): void
   onUnblocked(): void
-  /** It is lost, and so is the session. */
-  onLost(reason: AmqpError): void
+  /** The connection for publishing is lost, and so is the session. */
+  onPublishingLost(reason: AmqpError): void
 }
 
-export class PublishingConnection {
-  readonly #home: PublishingHome
-  readonly #over = new AbortController()
-  #publisher: Publisher | undefined
-  #own: Connection | undefined
-  /** The connection to publish on, as soon as that is decided. */
-  #chosen: Connection | undefined
-  #opening: Promise<void> | undefined
-  #blocked = false
+type State =
+  | { readonly name: 'idle' }
+  | { readonly name: 'opening'; readonly done: Promise<void> }
+  | { readonly name: 'separate'; readonly connection: Connection }
+  | { readonly name: 'shared' }
 
-  constructor(home: PublishingHome) {
-    this.#home = home
+export class PublishingConnection implements ConnectionEvents {
+  readonly #shared: Connection
+  readonly #openSeparate: OpenSeparate | undefined
+  readonly #host: PublishingHost
+  readonly #ended = new AbortController()
+  #listener: PublishConnectionListener | undefined
+  #state: State = { name: 'idle' }
+
+  /** `shared` is the session's own connection, which is used if `openSeparate` is undefined, or fails. */
+  constructor(shared: Connection, openSeparate: OpenSeparate | undefined, host: PublishingHost) {
+    this.#shared = shared
+    this.#openSeparate = openSeparate
+    this.#host = host
   }
 
-  /** There is going to be something to publish. */
+  /** The broker's reason not to take publishes for now. */
+  get blocked(): string | undefined {
+    const separate = this.#state.name === 'separate' ? this.#state.connection.blocked : undefined
+    return separate ?? this.#shared.blocked
+  }
+
+  /** Something is going to be published. */
   prepare(): void {
-    this.#opening ??= this.#open()
+    if (this.#state.name !== 'idle') return
+    if (this.#openSeparate === undefined) this.#use({ name: 'shared' })
+    else this.#state = { name: 'opening', done: this.#open(this.#openSeparate) }
   }
 
-  /** Lets a publisher write, as long as the session lasts. */
-  start(publisher: Publisher): void {
-    this.#publisher = publisher
-    if (this.#blocked) publisher.block()
-    if (this.#chosen !== undefined) this.#attach(this.#chosen)
-    else publisher.onDemand(() => this.prepare())
+  /** The listener is told of the connection as soon as there is one. */
+  start(listener: PublishConnectionListener): void {
+    this.#listener = listener
+    this.#report()
   }
 
-  /** The broker asks the shared connection, or the one for publishing, not to publish; or takes that back. */
-  setBlocked(blocked: boolean): void {
-    this.#blocked = blocked
-    if (blocked) this.#publisher?.block()
-    else this.#publisher?.unblock()
+  onBlocked(reason: string): void {
+    this.#host.onBlocked(reason)
+  }
+
+  onUnblocked(): void {
+    this.onWritable()
+    this.#host.onUnblocked()
   }
 
   onWritable(): void {
-    this.#publisher?.onWritable()
+    this.#listener?.onWritable()
+  }
+
+  /** The separate connection has ended. */
+  onEnd({ reason }: ConnectionLoss): void {
+    if (this.#state.name === 'separate' && !this.#ended.signal.aborted) this.#host.onPublishingLost(reason)
   }
 
   /** The session's own connection has ended. */
   end(reason: AmqpError): void {
-    this.#over.abort(reason)
-    const own = this.#own
-    this.#own = undefined
+    this.#ended.abort(reason)
+    if (this.#state.name !== 'separate') return
     // What is published on a connection of its own has no part in an error of the other one.
-    const told =
-      own !== undefined && isConnectionFault(reason) ? new ConnectionBrokenError(reason.message) : reason
-    own?.drop(told)
-    this.#publisher?.detach(told)
+    this.#state.connection.drop(
+      isConnectionFault(reason) ? new ConnectionBrokenError(reason.message) : reason,
+    )
   }
 
-  /** Ends it in good order. */
+  /** Closes it gracefully. */
   async close(reason: ConnectionClosedError): Promise<void> {
-    this.#over.abort(reason)
-    await Promise.all([this.#own?.close(reason), this.#opening])
+    this.#ended.abort(reason)
+    if (this.#state.name === 'separate') await this.#state.connection.close(reason)
+    if (this.#state.name === 'opening') await this.#state.done
   }
 
   async updateSecret(newSecret: string, reason: string): Promise<void> {
-    await this.#own?.updateSecret(newSecret, reason)
+    if (this.#state.name === 'separate') await this.#state.connection.updateSecret(newSecret, reason)
   }
 
-  async #open(): Promise<void> {
-    const { open } = this.#home
-    if (open === undefined) return this.#choose(this.#home.shared)
-    const { signal } = this.#over
-    const events: ConnectionEvents = {
-      onBlocked: reason => {
-        this.setBlocked(true)
-        this.#home.onBlocked(reason)
-      },
-      onUnblocked: () => {
-        this.setBlocked(false)
-        this.#home.onUnblocked()
-      },
-      onWritable: () => this.onWritable(),
-      onEnd: reason => this.#onEnd(reason),
-    }
+  /** Never rejects. */
+  async #open(openSeparate: OpenSeparate): Promise<void> {
+    const { signal } = this.#ended
     try {
-      const own = await open(events, signal)
-      if (signal.aborted) own.drop(signal.reason)
-      if (own.endReason !== undefined) throw own.endReason
-      this.#own = own
-      this.#choose(own)
+      const connection = await openSeparate(this, signal)
+      if (signal.aborted) connection.drop(signal.reason)
+      if (connection.endReason !== undefined) throw connection.endReason
+      this.#use({ name: 'separate', connection })
     } catch (error) {
       if (signal.aborted) return
       debugConnection('no connection of its own for publishing: %s', error)
-      this.#choose(this.#home.shared)
+      this.#use({ name: 'shared' })
     }
   }
 
-  #choose(connection: Connection): void {
-    this.#chosen = connection
-    this.#attach(connection)
+  #use(state: State): void {
+    this.#state = state
+    this.#report()
   }
 
-  #attach(connection: Connection): void {
+  #report(): void {
+    const state = this.#state
+    if (state.name !== 'separate' && state.name !== 'shared') return
+    const connection = state.name === 'separate' ? state.connection : this.#shared
     const { outbox, info } = connection
-    this.#publisher?.attach({
+    const isBlocked = (): boolean => this.blocked !== undefined
+    this.#listener?.onConnection({
       outbox,
       info,
-      openChannel: (owner, reserved) => connection.openChannel(owner, reserved),
+      get blocked() {
+        return isBlocked()
+      },
+      openChannel: (listener: ChannelListener, reserved) => connection.openChannel(listener, reserved),
     })
-  }
-
-  #onEnd(reason: AmqpError): void {
-    if (this.#own === undefined) return
-    this.#own = undefined
-    this.#publisher?.detach(reason)
-    if (!this.#over.signal.aborted) this.#home.onLost(reason)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Owns what a subscription knows of one of its queues: the tag of the consumer of the moment and of the next one, and,
- * of a stream, where a new consumer has to go on so that nothing comes twice and nothing is left out.
+ * Owns the broker's consumer of one queue within a subscription: the tag of the present consumer and of the next one,
+ * and, of a stream, where a new consumer has to go on so that nothing is delivered twice and nothing is left out.
  */
 import { decodeBasicHeaders } from '../codec/properties.gen.js'
 import type { Content } from '../connection/content.js'
@@ -19,7 +19,7 @@ export interface SubscribedQueue {
 }
 
 /** The consumer argument that says where in a stream to begin, and the header that says where a message stands. */
-const OFFSET = 'x-stream-offset'
+export const STREAM_OFFSET = 'x-stream-offset'
 /** A short string holds 255 bytes; some are for what makes a tag unique. */
 const TAG_ROOM = 230
 
@@ -27,9 +27,9 @@ const reader = new Reader(Buffer.alloc(0))
 
 export class QueueConsumer {
   readonly queue: SubscribedQueue
-  /** The tag on the wire of the consumer of the moment. */
+  /** The tag of the present consumer on the wire. */
   tag: string
-  /** The prefetch count of the consumer of the moment. */
+  /** The prefetch count of the present consumer. */
   prefetch: number
   readonly #index: number
   #generation = 1
@@ -50,38 +50,38 @@ export class QueueConsumer {
   /**
    * A new consumer goes on where the old one has stopped, or begins at a fixed point: so it can wait for that. Of a
    * queue that has delivered nothing yet it may not be known that it is a stream; if it is one, it is read from its
-   * end, and a message that is published in that very moment comes twice.
+   * end, and a message that is published in that very moment is delivered twice.
    */
-  get resumable(): boolean {
-    if (this.stream) return true
-    const offset = this.queue.arguments[OFFSET]
+  get isResumable(): boolean {
+    if (this.isStream) return true
+    const offset = this.queue.arguments[STREAM_OFFSET]
     return this.#kind === 'unknown' && offset !== undefined && offset !== 'next'
   }
 
   /** It is known to be a stream. */
-  get stream(): boolean {
+  get isStream(): boolean {
     return this.#kind === 'stream'
   }
 
   /** It is a stream, or may be. */
-  get watched(): boolean {
+  get maybeStream(): boolean {
     return this.#kind !== 'queue'
   }
 
-  /** What to ask for: of a stream, the rest. */
-  get plan(): SubscribedQueue {
+  /** What to subscribe to from here on: of a stream, what follows the last delivery. */
+  get rest(): SubscribedQueue {
     const { queue } = this
-    if (!this.stream) return queue
+    if (!this.isStream) return queue
     const last = offsetOf(this.#headerBytes, this.#headerAt, this.#headerEnd)
     const next = typeof last === 'bigint' ? last + 1n : Number(last) + 1
-    return { ...queue, arguments: { ...queue.arguments, [OFFSET]: next } }
+    return { ...queue, arguments: { ...queue.arguments, [STREAM_OFFSET]: next } }
   }
 
   /**
    * Goes over to a tag that was never used, and returns it: quorum queues mix consumers up that have the same one,
    * also when the first is cancelled.
    */
-  takeNextTag(taken: ReadonlyMap<string, unknown>): string {
+  renewTag(taken: ReadonlyMap<string, unknown>): string {
     do {
       this.#generation++
       this.tag = laterTag(this.queue.consumerTag, this.#generation, this.#index)
@@ -89,8 +89,8 @@ export class QueueConsumer {
     return this.tag
   }
 
-  /** Looks at a delivery. Returns false where there is nothing to be learnt from any other: it is no stream. */
-  watch({ headerBytes, headerAt, headerEnd }: Content): boolean {
+  /** Looks at a delivery, while the queue may be a stream. Returns whether it is one. */
+  observe({ headerBytes, headerAt, headerEnd }: Content): boolean {
     if (this.#kind === 'unknown') {
       this.#kind = offsetOf(headerBytes, headerAt, headerEnd) === undefined ? 'queue' : 'stream'
       if (this.#kind === 'queue') return false
@@ -102,13 +102,13 @@ export class QueueConsumer {
   }
 }
 
-/** Where in its stream a message stands; undefined where it comes from no stream. */
+/** Where in its stream a message stands; undefined if it comes from no stream. */
 function offsetOf(bytes: Buffer, at: number, end: number): number | bigint | undefined {
   let offset: FieldValue
   try {
-    offset = decodeBasicHeaders(reader.reset(bytes, at, end))[OFFSET]
+    offset = decodeBasicHeaders(reader.reset(bytes, at, end))[STREAM_OFFSET]
   } catch {
-    // Headers that make no sense are the affair of whoever asks for them.
+    // Headers that cannot be decoded are the concern of whoever reads them.
     return undefined
   }
   return typeof offset === 'number' || typeof offset === 'bigint' ? offset : undefined

@@ -1,10 +1,11 @@
 /**
- * Owns what became of the deliveries of one life of one channel: which are outstanding, and the acks that are gathered
- * for the end of this round of the event loop, or longer. An unbroken run of acks leaves as one `multiple` ack, the rest
- * exactly. Knows nothing of messages.
+ * Owns the settling of the deliveries of a channel: which are unacknowledged, and the acks that are gathered for the end
+ * of this round of the event loop, or longer. An unbroken run of acks leaves as one `multiple` ack, the rest one by one.
+ * Knows nothing of messages.
  */
 
-import type { FlushHook, Outbox } from '../connection/outbox.js'
+import type { Metrics } from '../connection/metrics.js'
+import type { FlushListener, Outbox } from '../connection/outbox.js'
 import { AlreadySettledError } from '../errors.js'
 
 /** How a message is settled. */
@@ -24,86 +25,88 @@ export interface Settler {
   publicTag(wireTag: string): string
 }
 
-const OUTSTANDING = 0
-/** Acked, and not yet sent. */
+const UNACKED = 0
+/** Acked, and the ack is not sent yet. */
 const DUE = 1
 const SETTLED = 2
 
-export class UnackedDeliveries implements FlushHook {
+export class UnackedDeliveries implements FlushListener {
   readonly #channel: number
   readonly #outbox: Outbox
+  readonly #metrics: Metrics
   /** All tags up to here are settled. */
   #floor = 0
   /** The last tag that was delivered. */
   #top = 0
-  #outstanding = 0
+  #count = 0
   #marks = new Uint8Array(64)
   #due: number[] = []
   /** What is due leaves at the end of this round. */
   #gathered = false
-  /** The last delivery that was released and not acked, and how many there are up to it; 0 where there is none. */
-  #released = 0
-  #releasedCount = 0
+  /** The last delivery of those whose automatic ack is not sent yet, and how many these are. */
+  #autoAcked = 0
+  #autoAckCount = 0
 
-  constructor(channel: number, outbox: Outbox) {
+  constructor(channel: number, outbox: Outbox, metrics: Metrics) {
     this.#channel = channel
     this.#outbox = outbox
+    this.#metrics = metrics
   }
 
-  /** How many deliveries are not settled. */
-  get outstanding(): number {
-    return this.#outstanding
+  /** How many deliveries are unacknowledged. */
+  get count(): number {
+    return this.#count
   }
 
   /** A delivery came. Tags count up from 1. */
-  delivered(tag: number): void {
+  add(tag: number): void {
     if (tag - this.#floor > this.#marks.length) this.#grow(tag - this.#floor)
-    this.#marks[tag & (this.#marks.length - 1)] = OUTSTANDING
+    this.#marks[tag & (this.#marks.length - 1)] = UNACKED
     this.#top = tag
-    this.#outstanding++
-    this.#outbox.metrics.delivered++
+    this.#count++
+    this.#metrics.delivered++
   }
 
   /** Settles one delivery, or all up to it. Returns how many that were; never 0. */
   settle(tag: number, settlement: Settlement): number {
     const count = this.#settle(tag, settlement)
-    this.#outbox.metrics.settled += count
+    this.#metrics.settled += count
     return count
   }
 
   /**
-   * This delivery, and whatever came before it, needs no settling by its user. The broker hears of it at the end of this
-   * round of the event loop if it has to be `soon`, or else some milliseconds later, with others.
+   * Acks a delivery, and all before it, which need no settling by their user. The ack leaves at the end of this round of
+   * the event loop if it has to be `soon`, or else some milliseconds later, with others.
    */
-  release(tag: number, soon: boolean): void {
-    if (this.#releasedCount++ === 0) this.#outbox.gatherLonger(this)
+  autoAck(tag: number, soon: boolean): void {
+    if (this.#autoAckCount++ === 0) this.#outbox.gatherLonger(this)
     if (soon) this.#gather()
-    this.#released = tag
+    this.#autoAcked = tag
     this.#floor = tag
-    this.#outstanding--
-    this.#outbox.metrics.settled++
+    this.#count--
+    this.#metrics.settled++
   }
 
   /** Somebody settles a delivery whose channel is gone: nothing is sent. Throws where it was settled before that. */
   settleTooLate(tag: number): false {
     this.#check(tag)
-    this.#outbox.metrics.staleSettlements++
+    this.#metrics.staleSettlements++
     return false
   }
 
-  /** The channel is gone: acks that are due must not reach whoever gets its number next. */
-  onChannelGone(): void {
+  /** The channel is closed: acks that are due must not be sent on the next channel of its number. */
+  onChannelClosed(): void {
     this.#due = []
-    this.#releasedCount = 0
+    this.#autoAckCount = 0
   }
 
   /** Sends the acks that are due. */
   onFlush(): void {
     this.#gathered = false
-    if (this.#releasedCount > 0) {
-      const multiple = this.#releasedCount > 1
-      this.#releasedCount = 0
-      this.#send(this.#released, multiple)
+    if (this.#autoAckCount > 0) {
+      const multiple = this.#autoAckCount > 1
+      this.#autoAckCount = 0
+      this.#send(this.#autoAcked, multiple)
     }
     if (this.#due.length > 0) this.#sendDue(this.#due)
   }
@@ -115,7 +118,7 @@ export class UnackedDeliveries implements FlushHook {
     let tag = this.#floor
     while (tag < this.#top) {
       const mark = this.#mark(tag + 1)
-      if (mark === OUTSTANDING) break
+      if (mark === UNACKED) break
       tag++
       if (mark === DUE) {
         lastOfRun = tag
@@ -144,7 +147,7 @@ export class UnackedDeliveries implements FlushHook {
       return count
     }
     this.#marks[tag & (this.#marks.length - 1)] = SETTLED
-    this.#outstanding--
+    this.#count--
     const name = settlement.kind === 'nack' ? 'basic.nack' : 'basic.reject'
     this.#outbox.method(this.#channel, name, { deliveryTag: tag, multiple: false, requeue })
     this.#raiseFloor()
@@ -152,7 +155,7 @@ export class UnackedDeliveries implements FlushHook {
   }
 
   #check(tag: number): void {
-    if (tag > this.#floor && this.#mark(tag) === OUTSTANDING) return
+    if (tag > this.#floor && this.#mark(tag) === UNACKED) return
     throw new AlreadySettledError(`the message with delivery tag ${tag} is settled already`)
   }
 
@@ -161,7 +164,7 @@ export class UnackedDeliveries implements FlushHook {
     if (multiple) return this.#sweep(tag, DUE)
     this.#marks[tag & (this.#marks.length - 1)] = DUE
     this.#due.push(tag)
-    this.#outstanding--
+    this.#count--
     return 1
   }
 
@@ -175,12 +178,12 @@ export class UnackedDeliveries implements FlushHook {
   #sweep(tag: number, mark: typeof DUE | typeof SETTLED): number {
     let count = 0
     for (let at = this.#floor + 1; at <= tag; at++) {
-      if (this.#mark(at) !== OUTSTANDING) continue
+      if (this.#mark(at) !== UNACKED) continue
       this.#marks[at & (this.#marks.length - 1)] = mark
       if (mark === DUE) this.#due.push(at)
       count++
     }
-    this.#outstanding -= count
+    this.#count -= count
     if (mark === SETTLED) this.#raiseFloor()
     return count
   }

@@ -1,30 +1,30 @@
 /**
- * Owns how many may be at work at once: p-queue gives the places, and decides who is next where somebody waits. A place
- * that nobody waits for is kept for the next one, who has it without a word to p-queue. Knows nothing of the work.
+ * Owns how many tasks may run at once: p-queue gives out the slots, and decides who is next when somebody waits. A slot
+ * that nobody waits for is kept for the next task, which then needs no call of p-queue. Knows nothing of the tasks.
  */
 import PQueue from 'p-queue'
 import { ignore } from './promise.js'
 
-/** Takes a place; calls `leave` once, when it is done. Must not throw. */
+/** Has a slot, and calls `leave` once, when it is done. Must not throw. */
 export type Task = (leave: () => void) => void
 
 export class Slots {
   readonly #queue: PQueue
-  /** Slots that p-queue has given and nobody uses, each as what gives it back: only while nobody waits. */
+  /** Slots that p-queue has given out and no task uses, each as what gives it back: only while nobody waits. */
   readonly #free: (() => void)[] = []
 
-  /** There are so many places; `Infinity` for no limit. */
+  /** There are so many slots; `Infinity` for no limit. */
   constructor(count: number) {
     this.#queue = new PQueue({ concurrency: count })
   }
 
-  /** How many wait for a place. */
+  /** How many tasks wait for a slot. */
   get waiting(): number {
     return this.#queue.size
   }
 
-  /** How many have a place. */
-  get taken(): number {
+  /** How many tasks run. */
+  get running(): number {
     return this.#queue.pending - this.#free.length
   }
 
@@ -33,17 +33,17 @@ export class Slots {
     return this.#free.length > 0 || this.#queue.pending < this.#queue.concurrency
   }
 
-  /** Begins a task when its turn comes: at once, where there is a place. */
-  take(task: Task): void {
+  /** Begins a task when its turn comes: at once if there is a slot. */
+  run(task: Task): void {
     const free = this.#free.pop()
     if (free !== undefined) this.#begin(task, free)
-    else this.#queue.add(() => new Promise<void>(giveUp => this.#begin(task, giveUp))).catch(ignore)
+    else this.#queue.add(() => new Promise<void>(giveBack => this.#begin(task, giveBack))).catch(ignore)
   }
 
-  #begin(task: Task, giveUp: () => void): void {
+  #begin(task: Task, giveBack: () => void): void {
     task(() => {
-      if (this.#queue.size > 0) giveUp()
-      else this.#free.push(giveUp)
+      if (this.#queue.size > 0) giveBack()
+      else this.#free.push(giveBack)
     })
   }
 }

@@ -1,10 +1,10 @@
 /** Owns messages to encode, for tests of what lies below the facade; and the taking apart of frames by hand. */
 import { collectProperties } from '../../../src/codec/properties.gen.js'
 import type { MessageProperties } from '../../../src/options.js'
-import type { Message } from '../../../src/publishing/message-envelope.js'
+import type { OutgoingMessage } from '../../../src/publishing/message-envelope.js'
 
 /** What a test says of a message; the properties as users write them. */
-export type MessageParts = Partial<Omit<Message, 'properties'>> & {
+export type MessageParts = Partial<Omit<OutgoingMessage, 'properties'>> & {
   readonly properties?: MessageProperties | undefined
 }
 
@@ -12,7 +12,7 @@ export type MessageParts = Partial<Omit<Message, 'properties'>> & {
 export function messageOf(
   body: string | Uint8Array,
   { properties = {}, ...more }: MessageParts = {},
-): Message {
+): OutgoingMessage {
   const route = { exchange: 'e', routingKey: 'k', mandatory: false }
   const options = {
     deliveryMode: 2,

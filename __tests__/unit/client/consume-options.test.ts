@@ -1,17 +1,17 @@
 /** What basicConsume and basicConsumeMulti make of what they are given: defaults, checks, unique tags. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { planConsumer } from '../../../src/client/consume-options.js'
+import { readConsumeOptions } from '../../../src/client/consume-options.js'
 import { ArgumentError } from '../../../src/errors.js'
 import type { ConsumeMultiOptions, QueueItem } from '../../../src/options.js'
 
-describe('planConsumer', () => {
+describe('readConsumeOptions', () => {
   test('fills in the defaults of a queue that is only named', () => {
-    const { queues, noAck, signal, window } = planConsumer(['q'], {}, 7)
+    const { queues, noAck, signal, window } = readConsumeOptions(['q'], {}, { ticket: 7 })
     expect(queues).toEqual([
       { queue: 'q', consumerTag: 'puka.7.1', noLocal: false, exclusive: false, arguments: {} },
     ])
-    expect([noAck, signal, window.wire]).toEqual([false, undefined, 1000])
+    expect([noAck, signal, window.wireCount]).toEqual([false, undefined, 1000])
   })
 
   test('takes each option of a queue', () => {
@@ -22,7 +22,7 @@ describe('planConsumer', () => {
       exclusive: true,
       arguments: { 'x-priority': 1 },
     }
-    expect(planConsumer([item], { prefetchCount: 3, noAck: true }, 1)).toMatchObject({
+    expect(readConsumeOptions([item], { prefetchCount: 3, noAck: true }, { ticket: 1 })).toMatchObject({
       queues: [item],
       noAck: true,
     })
@@ -33,7 +33,7 @@ describe('planConsumer', () => {
     fc.assert(
       fc.property(fc.array(tag, { minLength: 1, maxLength: 12 }), tags => {
         const items = tags.map(consumerTag => (consumerTag === undefined ? 'q' : { queue: 'q', consumerTag }))
-        const given = planConsumer(items, {}, 1).queues.map(queue => queue.consumerTag)
+        const given = readConsumeOptions(items, {}, { ticket: 1 }).queues.map(queue => queue.consumerTag)
         expect(new Set(given).size).toBe(tags.length)
         for (const [index, asked] of tags.entries()) {
           if (asked === undefined || given.slice(0, index).includes(asked)) continue
@@ -53,6 +53,8 @@ describe('planConsumer', () => {
     [['q'], { signal: true }],
     [['q'], { prefetchCount: -1 }],
   ])('refuses %j with %j', (items, options) => {
-    expect(() => planConsumer(items as QueueItem[], options as ConsumeMultiOptions, 1)).toThrow(ArgumentError)
+    expect(() =>
+      readConsumeOptions(items as QueueItem[], options as ConsumeMultiOptions, { ticket: 1 }),
+    ).toThrow(ArgumentError)
   })
 })

@@ -7,18 +7,18 @@ import { ArgumentError } from '../../../src/errors.js'
 describe('a window with a limit', () => {
   test('allows what is below it, and asks the broker for as much per queue', () => {
     const window = new PrefetchWindow(3, false)
-    expect(window.wire).toBe(3)
+    expect(window.wireCount).toBe(3)
     expect([0, 2, 3, 4].map(out => window.allows(out))).toEqual([true, true, false, false])
-    expect(window.grow(2)).toBe(false)
+    expect(window.countHandedOut(2)).toBe(false)
   })
 
   test('changes what the broker is asked for only where the limit is another', () => {
     const window = new PrefetchWindow(3, false)
     expect(window.set(3)).toBe(false)
     expect(window.set(5)).toBe(true)
-    expect(window.wire).toBe(5)
+    expect(window.wireCount).toBe(5)
     expect(window.set(0)).toBe(true)
-    expect(window.wire).toBe(1000)
+    expect(window.wireCount).toBe(1000)
     expect(window.allows(1_000_000)).toBe(true)
   })
 
@@ -29,14 +29,14 @@ describe('a window with a limit', () => {
     expect(new PrefetchWindow(undefined, false).suggest(Number.POSITIVE_INFINITY)).toBe(false)
     const window = new PrefetchWindow(undefined, false)
     expect(window.suggest(10)).toBe(true)
-    expect(window.wire).toBe(10)
+    expect(window.wireCount).toBe(10)
     expect(window.suggest(20)).toBe(false)
   })
 
   test('with noAck has the broker hear of every half of it', () => {
     const takes = (limit: number) => {
       const window = new PrefetchWindow(limit, true)
-      return Array.from({ length: 8 }, () => window.take())
+      return Array.from({ length: 8 }, () => window.countAutoAcked())
     }
     expect(takes(8)).toEqual([false, false, false, true, false, false, false, true])
     expect(takes(3)).toEqual([false, true, false, true, false, true, false, true])
@@ -58,17 +58,18 @@ describe('a window without a limit', () => {
         (dice, appetite) => {
           const window = new PrefetchWindow(0, false)
           let generation = 0
-          let room = window.wire
+          let room = window.wireCount
           const held: number[] = []
           for (let taken = 0; taken < 20_000; taken++) {
             if (room === 0) throw new Error(`dry with ${held.length} in hand`)
             room--
-            const grows = window.grow(held.length)
+            const grows = window.countHandedOut(held.length)
             held.push(generation)
             if (grows) {
               generation++
-              room = window.wire
-              if (window.wire > 4 * held.length) throw new Error(`${window.wire} with ${held.length} in hand`)
+              room = window.wireCount
+              if (window.wireCount > 4 * held.length)
+                throw new Error(`${window.wireCount} with ${held.length} in hand`)
             }
             if ((dice.next().value as number) >= appetite) {
               for (let settled = 0; settled < 2 && held.length > 0; settled++) {

@@ -8,10 +8,10 @@ test('keeps what it was given, however it lies in its chunk, whatever becomes of
   const property = fc.property(spans, given => {
     const chunk = Buffer.from(Uint8Array.from({ length: 30_000 }, (_, at) => at * 7 + (at >> 8)))
     const original = Buffer.from(chunk)
-    const keeper = new ContentCopier()
+    const copier = new ContentCopier()
     const kept = given.map(([start, length]) => {
-      const shift = keeper.keep(chunk, start, start + length)
-      return keeper.block.subarray(start - shift, start + length - shift)
+      const shift = copier.copy(chunk, start, start + length)
+      return copier.block.subarray(start - shift, start + length - shift)
     })
     chunk.fill(0)
     for (const [index, [start, length]] of given.entries()) {
@@ -22,32 +22,32 @@ test('keeps what it was given, however it lies in its chunk, whatever becomes of
 })
 
 test('makes one block of neighbours, and another where the first is full', () => {
-  const keeper = new ContentCopier()
+  const copier = new ContentCopier()
   const chunk = Buffer.alloc(3 * BLOCK)
-  keeper.keep(chunk, 10, 110)
-  const first = keeper.block
+  copier.copy(chunk, 10, 110)
+  const first = copier.block
   expect(first).toHaveLength(BLOCK)
-  keeper.keep(chunk, 110, 210)
-  keeper.keep(chunk, BLOCK - 90, BLOCK + 10)
-  expect(keeper.block).toBe(first)
-  keeper.keep(chunk, BLOCK - 89, BLOCK + 11)
-  expect(keeper.block).not.toBe(first)
+  copier.copy(chunk, 110, 210)
+  copier.copy(chunk, BLOCK - 90, BLOCK + 10)
+  expect(copier.block).toBe(first)
+  copier.copy(chunk, BLOCK - 89, BLOCK + 11)
+  expect(copier.block).not.toBe(first)
 })
 
 test('makes a block no larger than what is left of the chunk', () => {
-  const keeper = new ContentCopier()
-  keeper.keep(Buffer.alloc(200), 50, 100)
-  expect(keeper.block).toHaveLength(150)
+  const copier = new ContentCopier()
+  copier.copy(Buffer.alloc(200), 50, 100)
+  expect(copier.block).toHaveLength(150)
 })
 
 test('takes nothing for the same that comes in another chunk, or after it was let go of', () => {
-  const keeper = new ContentCopier()
+  const copier = new ContentCopier()
   const [one, other] = [Buffer.alloc(100, 'a'), Buffer.alloc(100, 'b')]
-  keeper.keep(one, 0, 10)
-  keeper.keep(other, 0, 10)
-  expect(keeper.block.toString('utf8', 0, 1)).toBe('b')
+  copier.copy(one, 0, 10)
+  copier.copy(other, 0, 10)
+  expect(copier.block.toString('utf8', 0, 1)).toBe('b')
   other.fill('c')
-  keeper.release()
-  keeper.keep(other, 0, 10)
-  expect(keeper.block.toString('utf8', 0, 1)).toBe('c')
+  copier.reset()
+  copier.copy(other, 0, 10)
+  expect(copier.block.toString('utf8', 0, 1)).toBe('c')
 })

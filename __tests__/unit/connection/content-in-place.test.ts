@@ -47,7 +47,7 @@ class Receiver {
           ) {
             const { bodyBytes, bodyAt, bodyEnd } = assembly
             this.bodies.push(bodyBytes.subarray(bodyAt, bodyEnd))
-            assembly.release()
+            assembly.clear()
           }
         },
         roomFor: (_channel, bytes) => assembly.roomFor(bytes),

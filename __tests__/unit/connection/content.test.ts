@@ -120,7 +120,7 @@ describe('an assembly', () => {
     body(assembly, Buffer.from('abc'))
     body(assembly, Buffer.from('def'))
     const kept = bodyOf(assembly)
-    assembly.release()
+    assembly.clear()
     assembly.begin(METHOD, METHOD_FRAME, 4, METHOD_FRAME.length)
     whole(assembly, header(4n))
     body(assembly, Buffer.from('12'))
@@ -154,7 +154,7 @@ describe('an assembly', () => {
   test('lets go of everything that it was given', () => {
     const assembly = begun(3n)
     body(assembly, Buffer.from('abc'))
-    assembly.release()
+    assembly.clear()
     for (const { length } of [assembly.methodBytes, assembly.headerBytes, assembly.bodyBytes])
       expect(length).toBe(0)
   })

@@ -1,6 +1,7 @@
 /** Covers what goes out: the order of bytes, one write per tick, congestion, hooks, and the end. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { Metrics } from '../../../src/connection/metrics.js'
 import { Outbox } from '../../../src/connection/outbox.js'
 import { ArgumentError } from '../../../src/errors.js'
 import { turns } from '../../support/memory/scripted-peer.js'
@@ -10,10 +11,14 @@ const ACK = '01 0001 0000000d 003c 0050 0000000000000001 00 ce'
 
 function outboxOf({ frameMax = 4096, takes = (): boolean => true } = {}) {
   const writes: Buffer[] = []
-  const outbox = new Outbox(frameMax, pieces => {
-    writes.push(Buffer.concat(pieces))
-    return takes()
-  })
+  const outbox = new Outbox(
+    frameMax,
+    pieces => {
+      writes.push(Buffer.concat(pieces))
+      return takes()
+    },
+    new Metrics(),
+  )
   return { outbox, writes }
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { FrameError, ProtocolError } from '../../../src/errors.js'
 import { HEARTBEAT } from '../../../src/frame/constants.js'
-import { FrameParser, type FrameSink } from '../../../src/frame/parser.js'
+import { type FrameEvents, FrameParser } from '../../../src/frame/parser.js'
 
 interface Frame {
   readonly type: number
@@ -23,7 +23,7 @@ function encode({ type, channel, payload }: Frame, end = 0xce): Buffer {
   return Buffer.concat([head, body, Buffer.from([end])])
 }
 
-class Collector implements FrameSink {
+class Collector implements FrameEvents {
   readonly frames: Frame[] = []
 
   onFrame(type: number, channel: number, buffer: Buffer, start: number, end: number): void {

@@ -6,14 +6,19 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ArgumentError } from '../../../src/errors.js'
 import { BY_REFERENCE_FROM, encodeMessage } from '../../../src/publishing/message-encoder.js'
-import { EnvelopeCache, type Message } from '../../../src/publishing/message-envelope.js'
+import { EnvelopeCache, type OutgoingMessage } from '../../../src/publishing/message-envelope.js'
 import { Writer } from '../../../src/wire/writer.js'
 import { framesOf, type MessageParts, messageOf } from '../../support/broker/messages.js'
 import { bytes } from '../../support/vectors.js'
 
 const OVERHEAD = 8
 
-function encode(message: Message, frameMax: number, writer = new Writer(), memory = new EnvelopeCache()) {
+function encode(
+  message: OutgoingMessage,
+  frameMax: number,
+  writer = new Writer(),
+  memory = new EnvelopeCache(),
+) {
   const encoded = encodeMessage(writer, 258, message, frameMax, memory)
   const stream = Buffer.concat(encoded.pieces ?? [encoded.slab.subarray(encoded.from, encoded.to)])
   writer.commit()
@@ -21,7 +26,7 @@ function encode(message: Message, frameMax: number, writer = new Writer(), memor
 }
 
 /** Checks method, header and body, and that no frame is larger than it may be. */
-function check(message: Message, body: Buffer, frameMax: number): void {
+function check(message: OutgoingMessage, body: Buffer, frameMax: number): void {
   const { encoded, stream, frames } = encode(message, frameMax)
   expect(encoded.size).toBe(stream.length)
   const [method, header, ...bodies] = frames

@@ -1,12 +1,16 @@
 /** Covers what stands before a body, and that remembering it changes no byte. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { EnvelopeCache, encodeEnvelope, type Message } from '../../../src/publishing/message-envelope.js'
+import {
+  EnvelopeCache,
+  encodeEnvelope,
+  type OutgoingMessage,
+} from '../../../src/publishing/message-envelope.js'
 import { Writer } from '../../../src/wire/writer.js'
 import { messageOf } from '../../support/broker/messages.js'
 import { bytes } from '../../support/vectors.js'
 
-function encode(message: Message, size: number, memory: EnvelopeCache): Buffer {
+function encode(message: OutgoingMessage, size: number, memory: EnvelopeCache): Buffer {
   const writer = new Writer()
   const sizeAt = encodeEnvelope(writer, 1, message, size, 4096, memory)
   const unit = Buffer.from(writer.unit())

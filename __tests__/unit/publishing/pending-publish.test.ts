@@ -1,14 +1,16 @@
 /** Covers one publish that waits: settled once, its bytes for sending again, and the budget of all. */
 import { describe, expect, test } from '@jest/globals'
+import { Metrics } from '../../../src/connection/metrics.js'
 import { Outbox } from '../../../src/connection/outbox.js'
 import { ResourceError } from '../../../src/errors.js'
 import { encodeMessage } from '../../../src/publishing/message-encoder.js'
-import { EnvelopeCache, type Message } from '../../../src/publishing/message-envelope.js'
-import { PendingPublish, PublishBudget, routeOf } from '../../../src/publishing/pending-publish.js'
+import { EnvelopeCache, type OutgoingMessage } from '../../../src/publishing/message-envelope.js'
+import { PendingPublish, routeOf } from '../../../src/publishing/pending-publish.js'
+import { PublishBudget } from '../../../src/publishing/publish-budget.js'
 import { Writer } from '../../../src/wire/writer.js'
 import { messageOf } from '../../support/broker/messages.js'
 
-function pending(message: Message, budget = new PublishBudget(10, 1_000_000)) {
+function pending(message: OutgoingMessage, budget = new PublishBudget(10, 1_000_000)) {
   const outcomes: unknown[] = []
   const entry = new PendingPublish(
     7,
@@ -54,10 +56,14 @@ describe('a pending publish', () => {
     writer.commit()
     entry.hold(encoded)
     const sent: Buffer[] = []
-    const outbox = new Outbox(4096, pieces => {
-      sent.push(Buffer.concat(pieces))
-      return true
-    })
+    const outbox = new Outbox(
+      4096,
+      pieces => {
+        sent.push(Buffer.concat(pieces))
+        return true
+      },
+      new Metrics(),
+    )
     entry.writeTo(outbox)
     entry.writeTo(outbox)
     outbox.flush()
@@ -87,29 +93,29 @@ describe('the budget of publishes', () => {
 
   test('bounds their bytes', () => {
     const budget = new PublishBudget(10, 100)
-    budget.take(99)
+    budget.add(99)
     expect(() => budget.check()).not.toThrow()
-    budget.take(1)
+    budget.add(1)
     expect(() => budget.check()).toThrow(
       '100 bytes of publishes are pending already (maxPendingPublishBytes)',
     )
-    budget.giveBack(1)
+    budget.remove(1)
     expect(() => budget.check()).not.toThrow()
   })
 
   test('tells when none is pending', async () => {
     const budget = new PublishBudget(10, 100)
     await budget.empty()
-    budget.take(1)
-    budget.take(1)
+    budget.add(1)
+    budget.add(1)
     let empty = false
     const waiting = Promise.all([budget.empty(), budget.empty()]).then(() => {
       empty = true
     })
-    budget.giveBack(1)
+    budget.remove(1)
     await Promise.resolve()
     expect(empty).toBe(false)
-    budget.giveBack(1)
+    budget.remove(1)
     await waiting
   })
 })

@@ -1,12 +1,12 @@
 /** Covers the foresight of what may bring a publishing channel down. */
 import { describe, expect, test } from '@jest/globals'
-import type { Message } from '../../../src/publishing/message-envelope.js'
+import type { OutgoingMessage } from '../../../src/publishing/message-envelope.js'
 import { PublishRisks } from '../../../src/publishing/publish-risk.js'
 import { type MessageParts, messageOf } from '../../support/broker/messages.js'
 
 const SAFE = 16_777_216
 
-function to(exchange: string, more: MessageParts = {}): Message {
+function to(exchange: string, more: MessageParts = {}): OutgoingMessage {
   return messageOf('', { exchange, ...more })
 }
 
@@ -16,7 +16,7 @@ function large(size: number): MessageParts {
 }
 
 /** Takes a message for proven; there has to be something to prove. */
-function prove(risks: PublishRisks, message: Message): void {
+function prove(risks: PublishRisks, message: OutgoingMessage): void {
   const risk = risks.of(message)
   expect(risk).toBeDefined()
   risks.prove(risk as string)

@@ -10,19 +10,19 @@ import {
 import type { RecoveryOptions } from '../../../src/options.js'
 import { quiet } from '../../../src/util/promise.js'
 import { framesOf, messageOf } from '../../support/broker/messages.js'
-import { closeLinks, connectedLink, declared } from '../../support/memory/watched-connection.js'
+import { closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'
 import { errorOf } from '../../support/outcome.js'
 
 const AT_ONCE: RecoveryOptions = { initialDelay: 0 }
 const NOT_SOON: RecoveryOptions = { initialDelay: 1e9, maxDelay: 1e9 }
 
-afterEach(closeLinks)
+afterEach(closeBareClients)
 
 describe('a lost connection', () => {
   test('is replaced: topology, then consumers, then publishes and operations, then it is told', async () => {
-    const { link, told, heard, hosts, peer, watched } = await connectedLink()
-    declared(watched, 'q')
-    const published = link.publish(messageOf('x'), true, {})
+    const { client, told, heard, hosts, peer } = await connectedBareClient()
+    client.declared('q')
+    const published = client.publish(messageOf('x'), true, {})
     await peer.next('basic.publish')
     const order: string[] = []
     hosts.prepare = next => {
@@ -39,7 +39,7 @@ describe('a lost connection', () => {
         next.send(channel, 'basic.ack', { deliveryTag: 1, multiple: false })
       })
     }
-    watched.onRestore = async () => {
+    client.onResume = async () => {
       order.push('consumers')
     }
     peer.hangUp()
@@ -50,59 +50,62 @@ describe('a lost connection', () => {
       'connect a:5672',
       'disconnect ConnectionBrokenError',
       'reconnecting 1 a:5672',
-      'restore consumers',
+      'resume consumers',
       'recovered a:5672',
     ])
-    expect(link.metrics).toMatchObject({ reconnects: 1, published: 1, resent: 1, confirmed: 1 })
+    expect(client.metrics).toMatchObject({ reconnects: 1, published: 1, resent: 1, confirmed: 1 })
   })
 
   test('is seen as the state, and what is asked for meanwhile waits', async () => {
     const before = Date.now()
-    const { link, heard, hosts, peer } = await connectedLink({ recovery: NOT_SOON })
+    const { client, heard, hosts, peer } = await connectedBareClient({ recovery: NOT_SOON })
     peer.hangUp()
     await heard('reconnecting 1 a:5672')
-    expect(link.state).toMatchObject({
+    expect(client.state).toMatchObject({
       name: 'reconnecting',
       attempt: 1,
       error: { constructor: ConnectionBrokenError },
     })
-    const { since } = link.state as { since: Date }
+    const { since } = client.state as { since: Date }
     expect(since.getTime()).toBeGreaterThanOrEqual(before)
-    const published = quiet(link.publish(messageOf('x'), true, {}))
-    expect(link.metrics).toMatchObject({ pendingPublishes: 1 })
-    expect(link.alive).toBe(true)
+    const published = quiet(client.publish(messageOf('x'), true, {}))
+    expect(client.metrics).toMatchObject({ pendingPublishes: 1 })
+    expect(client.isAlive).toBe(true)
     expect(hosts.asked).toHaveLength(1)
-    await closeLinks()
+    await closeBareClients()
     await expect(published).rejects.toBeInstanceOf(ConnectionClosedError)
   })
 
   test('is no reason to wait with whileOffline: fail', async () => {
-    const { link, heard, peer } = await connectedLink({ recovery: NOT_SOON, whileOffline: 'fail' })
-    const inFlight = quiet(link.publish(messageOf('x'), true, {}))
+    const { client, heard, peer } = await connectedBareClient({ recovery: NOT_SOON, whileOffline: 'fail' })
+    const inFlight = quiet(client.publish(messageOf('x'), true, {}))
     await peer.next('basic.publish')
     peer.hangUp()
     await heard('reconnecting 1 a:5672')
-    expect(() => link.check('queueBind')).toThrow(ConnectionBrokenError)
-    expect(() => link.publish(messageOf('y'), true, {})).toThrow(ConnectionBrokenError)
+    expect(() => client.check('queueBind')).toThrow(ConnectionBrokenError)
+    expect(() => client.publish(messageOf('y'), true, {})).toThrow(ConnectionBrokenError)
     // What was in flight is sent again: its fate is not known.
-    expect(link.metrics.pendingPublishes).toBe(1)
-    await closeLinks()
+    expect(client.metrics.pendingPublishes).toBe(1)
+    await closeBareClients()
     await expect(inFlight).rejects.toBeInstanceOf(ConnectionClosedError)
   })
 
   test('is waited for by connect()', async () => {
-    const { link, hosts, peer, heard } = await connectedLink()
+    const { client, hosts, peer, heard } = await connectedBareClient()
     hosts.mood = 'down'
     peer.hangUp()
     await heard('reconnecting 2 a:5672')
-    const again = link.connect()
+    const again = client.connect()
     hosts.mood = 'up'
     expect(await again).toMatchObject({ product: 'peer' })
-    expect(link.state).toMatchObject({ name: 'open' })
+    expect(client.state).toMatchObject({ name: 'open' })
   })
 
   test('is looked for at every host, the first of them named', async () => {
-    const { hosts, peer, told, heard } = await connectedLink({ hostOrder: 'fixed' }, ['amqp://a', 'amqp://b'])
+    const { hosts, peer, told, heard } = await connectedBareClient({ hostOrder: 'fixed' }, [
+      'amqp://a',
+      'amqp://b',
+    ])
     hosts.setMood('a', 'down')
     peer.hangUp()
     await heard('recovered b:5672')
@@ -112,7 +115,7 @@ describe('a lost connection', () => {
 
   test('is asked for with a new URL each time, where a function gives it', async () => {
     let asked = 0
-    const { hosts, peer, heard } = await connectedLink({}, () => `amqp://u:token${++asked}@a`)
+    const { hosts, peer, heard } = await connectedBareClient({}, () => `amqp://u:token${++asked}@a`)
     hosts.mood = 'down'
     peer.hangUp()
     await heard('reconnecting 3 a:5672')
@@ -125,9 +128,9 @@ describe('a lost connection', () => {
   })
 
   test('is made anew with the secret that was given last', async () => {
-    const { link, hosts, peer, heard } = await connectedLink({}, 'amqp://u:old@a')
+    const { client, hosts, peer, heard } = await connectedBareClient({}, 'amqp://u:old@a')
     peer.on('connection.update-secret', () => peer.send(0, 'connection.update-secret-ok', {}))
-    await link.updateSecret('new', 'refresh')
+    await client.updateSecret('new', 'refresh')
     expect((await peer.next('connection.update-secret')).method.args).toEqual({
       newSecret: Buffer.from('new'),
       reason: 'refresh',
@@ -140,8 +143,8 @@ describe('a lost connection', () => {
   })
 
   test('that comes back in pieces is given up, and the next attempt begins from the start', async () => {
-    const { hosts, peer, told, heard, watched } = await connectedLink()
-    declared(watched, 'q')
+    const { hosts, peer, told, heard, client } = await connectedBareClient()
+    client.declared('q')
     hosts.prepare = next => next.on('queue.declare', () => next.hangUp())
     peer.hangUp()
     await heard('reconnecting 3 a:5672')
@@ -149,11 +152,11 @@ describe('a lost connection', () => {
     await heard('recovered a:5672')
     expect(told.filter(text => text.startsWith('topology'))).toEqual([])
     expect(told.filter(text => text.startsWith('disconnect'))).toHaveLength(1)
-    expect(told.filter(text => text === 'restore consumers')).toHaveLength(1)
+    expect(told.filter(text => text === 'resume consumers')).toHaveLength(1)
   })
 
   test('that is lost again is recovered again, counting from one', async () => {
-    const { hosts, peer, told, heard } = await connectedLink()
+    const { hosts, peer, told, heard } = await connectedBareClient()
     peer.hangUp()
     await heard('recovered a:5672')
     const second = await hosts.next()
@@ -163,7 +166,7 @@ describe('a lost connection', () => {
   })
 
   test('is recovered also where the broker closed it for an error, and the culprit is not repeated', async () => {
-    const { link, hosts, peer, heard } = await connectedLink()
+    const { client, hosts, peer, heard } = await connectedBareClient()
     peer.on('exchange.declare', () =>
       peer.send(0, 'connection.close', {
         replyCode: 503,
@@ -181,7 +184,7 @@ describe('a lost connection', () => {
       internal: false,
     }
     const request = encodeRequest('exchange.declare', { ...args, noWait: false, arguments: {} }, 0)
-    const poison = link.perform(
+    const poison = client.perform(
       'exchangeDeclare',
       {},
       {
@@ -199,11 +202,11 @@ describe('a lost connection', () => {
   })
 
   test('has what waits cut into smaller frames, where the new connection wants that', async () => {
-    const { link, hosts, peer, heard } = await connectedLink({ recovery: AT_ONCE, frameMax: 0 })
+    const { client, hosts, peer, heard } = await connectedBareClient({ recovery: AT_ONCE, frameMax: 0 })
     const wide = Buffer.alloc(9000, 'x')
     const published = [
-      link.publish(messageOf(wide), true, {}),
-      errorOf(link.publish(messageOf('y', { headers: { wide: 'x'.repeat(5000) } }), true, {})),
+      client.publish(messageOf(wide), true, {}),
+      errorOf(client.publish(messageOf('y', { headers: { wide: 'x'.repeat(5000) } }), true, {})),
     ]
     await peer.several('basic.publish', 1)
     hosts.peerOptions = { tune: { frameMax: 4096 } }
@@ -220,11 +223,11 @@ describe('a lost connection', () => {
   })
 
   test('forgets what the broker had said of blocking', async () => {
-    const { link, peer, heard } = await connectedLink()
+    const { client, peer, heard } = await connectedBareClient()
     peer.send(0, 'connection.blocked', { reason: 'disk' })
     await heard('blocked disk')
     peer.hangUp()
     await heard('recovered a:5672')
-    expect(link.state).toMatchObject({ name: 'open', blocked: undefined })
+    expect(client.state).toMatchObject({ name: 'open', blocked: undefined })
   })
 })

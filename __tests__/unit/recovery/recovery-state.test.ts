@@ -1,24 +1,24 @@
-/** Covers what users see of a client's states, what may be done in each, and how long a lost connection is run after. */
+/** Covers what users see of a client's states, and what may be done in each. */
 import { describe, expect, test } from '@jest/globals'
-import { AuthenticationError, ConnectionBrokenError, ConnectionClosedError } from '../../../src/errors.js'
-import { planRecovery, type RecoveryPlan } from '../../../src/recovery/backoff.js'
-import {
-  checkState,
-  describeState,
-  mayGoOn,
-  type RecoveryState,
-} from '../../../src/recovery/recovery-state.js'
+import { ConnectionBrokenError, ConnectionClosedError } from '../../../src/errors.js'
+import { checkState, describeState, type RecoveryState } from '../../../src/recovery/recovery-state.js'
 import { defer } from '../../../src/util/promise.js'
 
 const since = new Date(0)
 const lost = new ConnectionBrokenError('the broker hung up')
 
-const connecting: RecoveryState = { name: 'connecting', abort: new AbortController(), attempt: 2 }
+const connecting: RecoveryState = {
+  name: 'connecting',
+  abort: new AbortController(),
+  connected: defer(),
+  attempt: 2,
+  session: undefined,
+}
 const reconnecting: RecoveryState = {
   name: 'reconnecting',
   abort: new AbortController(),
   since,
-  recovered: defer(),
+  connected: defer(),
   attempt: 3,
   error: lost,
   session: undefined,
@@ -37,7 +37,7 @@ describe('a user sees', () => {
     [closed(new ConnectionClosedError('over')), { name: 'closed', error: undefined }],
     [closed(lost), { name: 'closed', error: lost }],
   ] as const)('of %o no more than what is for users', (state, seen) => {
-    expect(describeState(state, undefined)).toEqual(seen)
+    expect(describeState(state)).toEqual(seen)
   })
 })
 
@@ -63,20 +63,5 @@ describe('something can be done', () => {
     const check = () => checkState(state, 'queueBind', false)
     expect(check).toThrow(errorClass)
     expect(check).toThrow(message)
-  })
-})
-
-describe('another attempt', () => {
-  const plan = planRecovery({ maxAttempts: 3, maxTime: 1000, retryRefused: false }) as RecoveryPlan
-
-  test('is made until there were as many as may be, or the time is up', () => {
-    expect([0, 2, 3].map(attempts => mayGoOn(plan, attempts, 0, lost))).toEqual([true, true, false])
-    expect([0, 999, 1000].map(elapsed => mayGoOn(plan, 0, elapsed, lost))).toEqual([true, true, false])
-  })
-
-  test('is made after a refusal only where the options say so', () => {
-    const refusal = new AuthenticationError('no')
-    expect(mayGoOn(plan, 0, 0, refusal)).toBe(false)
-    expect(mayGoOn({ ...plan, retryRefused: true }, 0, 0, refusal)).toBe(true)
   })
 })

@@ -112,12 +112,10 @@ describe('the record of topology', () => {
       record.queueBound(queueBinding(name, source))
       record.exchangeBound(exchangeBinding(source, 'amq.topic'))
       record.consumerAdded(name)
-      record.setAwaited(name, true)
       most = Math.max(most, record.size)
       record.consumerRemoved(name, true)
       record.queueDeleted(name)
       record.exchangeDeleted(source)
-      expect(record.isAwaited(name)).toBe(false)
     }
     expect(most).toBe(4)
     expect(record.size).toBe(0)

@@ -5,7 +5,7 @@ import { resolveConfig } from '../../../src/connection/connection-config.js'
 import { Metrics } from '../../../src/connection/metrics.js'
 import { type AmqpError, ConnectionClosedError } from '../../../src/index.js'
 import { TopologyRecord } from '../../../src/recovery/topology-record.js'
-import { type ReplayHome, replay, restoreQueue } from '../../../src/recovery/topology-replay.js'
+import { type ReplayEvents, TopologyReplay } from '../../../src/recovery/topology-replay.js'
 import { Session } from '../../../src/session/session.js'
 import { TicketCounter } from '../../../src/ticket.js'
 import { type Received, ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
@@ -32,19 +32,17 @@ async function prepare() {
   peer.on('exchange.bind', ({ channel }) => peer.send(channel, 'exchange.bind-ok', {}))
   const config = resolveConfig('amqp://test', { transport: peer.transport, heartbeat: 0 })
   const silent = { onBlocked: () => undefined, onUnblocked: () => undefined, onEnd: () => undefined }
-  const session = await Session.open(config, silent, new AbortController().signal, new Metrics())
+  const session = new Session(config, silent, new Metrics())
+  await session.connect(new AbortController().signal)
   sessions.push(session)
   const told: string[] = []
-  const home: ReplayHome = {
-    session,
-    counter: new TicketCounter(),
-    lost: () => session.endReason !== undefined,
-    events: {
-      onQueueRenamed: (from, to) => told.push(`${from} is ${to}`),
-      onTopologyError: ({ kind, name }, error: AmqpError) => told.push(`${kind} ${name}: ${error.code}`),
-    },
+  const events: ReplayEvents = {
+    onQueueRenamed: (from, to) => told.push(`${from} is ${to}`),
+    onTopologyError: ({ kind, name }, error: AmqpError) => told.push(`${kind} ${name}: ${error.code}`),
   }
-  return { peer, record: new TopologyRecord(), home, told }
+  const record = new TopologyRecord()
+  const replayOn = (on = session, of = record) => new TopologyReplay(of, on, new TicketCounter(), events)
+  return { peer, record, session, replay: replayOn(), replayOn, told }
 }
 
 function declareQueue(record: TopologyRecord, name: string, more: object = {}, as = name): void {
@@ -97,7 +95,7 @@ function refuse(
 
 describe('a replay', () => {
   test('brings back exchanges, then queues, then bindings of both, each kind when the one before is there', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     declareQueue(record, 'q')
     bindQueue(record, 'q', 'f')
     bindExchange(record, 'f', 'e')
@@ -106,7 +104,7 @@ describe('a replay', () => {
     peer.on('exchange.declare', ({ channel }) =>
       late.push(() => peer.send(channel, 'exchange.declare-ok', {})),
     )
-    const replayed = replay(record, home)
+    const replayed = replay.run()
     await turns()
     expect(asked(peer)).toEqual(['exchange.declare e', 'exchange.declare f'])
     for (const answer of late) answer()
@@ -116,48 +114,46 @@ describe('a replay', () => {
   })
 
   test('reports what the broker refuses, and goes on', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     for (const name of ['a', 'b', 'c']) declareQueue(record, name)
     bindQueue(record, 'b', 'e')
     bindQueue(record, 'c', 'e')
     refuse(peer, 'queue.declare', 'b', 406, 1)
-    await replay(record, home)
+    await replay.run()
     expect(told).toEqual(['queue b: PRECONDITION_FAILED'])
     expect(asked(peer).slice(3)).toEqual(['queue.bind b e', 'queue.bind c e'])
   })
 
   test('rejects where the session is lost, and reports nothing then', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     declareQueue(record, 'q')
     peer.on('queue.declare', () => peer.hangUp())
-    await expect(replay(record, home)).rejects.toMatchObject({ code: 'CONNECTION_BROKEN' })
+    await expect(replay.run()).rejects.toMatchObject({ code: 'CONNECTION_BROKEN' })
     expect(told).toEqual([])
   })
 
   test('says what cannot be sent at all', async () => {
-    const { record, home, told } = await prepare()
+    const { record, session, replayOn, told } = await prepare()
     declareQueue(record, 'q', { arguments: { long: 'x'.repeat(300_000) } })
-    await expect(
-      replay(record, { ...home, session: withFrameMax(home.session, 4096) }),
-    ).resolves.toBeUndefined()
+    await expect(replayOn(withFrameMax(session, 4096)).run()).resolves.toBeUndefined()
     expect(told).toEqual(['queue q: ARGUMENT'])
   })
 })
 
 describe('a queue that the broker named', () => {
   test('gets another name where it was exclusive, and its bindings with it', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     declareQueue(record, 'old', { exclusive: true }, '')
     bindQueue(record, 'old', 'e')
-    await replay(record, home)
+    await replay.run()
     expect(asked(peer)).toEqual(['queue.declare ', 'queue.bind amq.gen-1 e'])
     expect(told).toEqual(['old is amq.gen-1'])
   })
 
   test('keeps its name where it is there still', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     declareQueue(record, 'old', {}, '')
-    await replay(record, home)
+    await replay.run()
     expect(asked(peer)).toEqual(['queue.declare passively old'])
     expect(told).toEqual([])
   })
@@ -167,10 +163,10 @@ describe('a queue that the broker named', () => {
       ["NOT_FOUND - no queue 'old'", ['old is ']],
       ["NOT_FOUND - home node 'x' of durable queue 'old' is down or inaccessible", ['queue old: NOT_FOUND']],
     ] as const) {
-      const { peer, record, home, told } = await prepare()
+      const { peer, record, replay, told } = await prepare()
       declareQueue(record, 'old', {}, '')
       refuse(peer, 'queue.declare', 'old', 404, 1, text)
-      await replay(record, home)
+      await replay.run()
       expect(told).toEqual(renamed)
     }
   })
@@ -178,17 +174,17 @@ describe('a queue that the broker named', () => {
 
 describe('a queue that the dead connection holds', () => {
   test('is waited for while the rest is there; what binds it follows', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     for (const name of ['held', 'free']) declareQueue(record, name, { exclusive: true })
     declareExchange(record, 'e', { autoDelete: true })
     bindExchange(record, 'e', 'f')
     for (const name of ['held', 'free']) bindQueue(record, name, 'e')
     refuse(peer, 'queue.declare', 'held', 405, 2)
-    await replay(record, home)
-    expect(record.isAwaited('held')).toBe(true)
-    expect(record.isAwaited('free')).toBe(false)
+    await replay.run()
+    expect(replay.pendingQueue('held') !== undefined).toBe(true)
+    expect(replay.pendingQueue('free') !== undefined).toBe(false)
     expect(asked(peer).slice(-2)).toEqual(['exchange.bind f e', 'queue.bind free e'])
-    await eventually(() => !record.isAwaited('held'))
+    await eventually(() => replay.pendingQueue('held') === undefined)
     // The exchange may have gone with the queue's old binding.
     expect(asked(peer).slice(-5)).toEqual([
       'queue.declare held',
@@ -201,7 +197,7 @@ describe('a queue that the dead connection holds', () => {
   })
 
   test('is reported where it turns out to be another one', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     declareQueue(record, 'held')
     let codes = [405, 406]
     peer.on('queue.declare', ({ channel }) => {
@@ -209,33 +205,33 @@ describe('a queue that the dead connection holds', () => {
       codes = rest
       peer.closeChannel(channel, code, 'no', 'queue.declare')
     })
-    await replay(record, home)
-    await eventually(() => !record.isAwaited('held'))
+    await replay.run()
+    await eventually(() => replay.pendingQueue('held') === undefined)
     expect(told).toEqual(['queue held: PRECONDITION_FAILED'])
   })
 
   test('is not asked for any more once it is deleted', async () => {
-    const { peer, record, home } = await prepare()
+    const { peer, record, session, replay, replayOn } = await prepare()
     declareQueue(record, 'held')
     refuse(peer, 'queue.declare', 'held', 405, 9)
-    await replay(record, home)
+    await replay.run()
     record.queueDeleted('held')
     const another = new TopologyRecord()
     declareQueue(another, 'held')
-    await replay(another, home)
+    await replayOn(session, another).run()
     await eventually(() => peer.all('queue.declare').length === 4)
     expect(peer.all('queue.declare')).toHaveLength(4)
   })
 
   test('is left to the next session where this one is lost', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     declareQueue(record, 'held')
     refuse(peer, 'queue.declare', 'held', 405, 9)
-    await replay(record, home)
+    await replay.run()
     peer.hangUp()
     const next = await prepare()
-    await replay(record, next.home)
-    expect(record.isAwaited('held')).toBe(false)
+    await next.replayOn(next.session, record).run()
+    await eventually(() => replay.pendingQueue('held') === undefined)
     expect(told).toEqual([])
     expect(asked(next.peer)).toEqual(['queue.declare held'])
   })
@@ -243,12 +239,12 @@ describe('a queue that the dead connection holds', () => {
 
 describe('what goes by itself when the old connection goes', () => {
   test('is brought back again where it has gone before its binding', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     declareExchange(record, 'e', { autoDelete: true })
     declareQueue(record, 'q', { autoDelete: true })
     bindQueue(record, 'q', 'e')
     refuse(peer, 'queue.bind', 'q', 404, 1)
-    await replay(record, home)
+    await replay.run()
     const once = ['exchange.declare e', 'queue.declare q', 'queue.bind q e']
     expect(asked(peer).slice(0, 3)).toEqual(once)
     expect(asked(peer).slice(3).sort()).toEqual([...once].sort())
@@ -258,34 +254,34 @@ describe('what goes by itself when the old connection goes', () => {
   test.each([{ autoDelete: true }, { arguments: { 'x-expires': 1000 } }])(
     'is reported where it cannot be brought back, once (%p)',
     async options => {
-      const { peer, record, home, told } = await prepare()
+      const { peer, record, replay, told } = await prepare()
       declareQueue(record, 'q', options)
       bindQueue(record, 'q', 'e')
       refuse(peer, 'queue.bind', 'q', 404, 9)
-      await replay(record, home)
+      await replay.run()
       expect(asked(peer)).toEqual(['queue.declare q', 'queue.bind q e', 'queue.declare q', 'queue.bind q e'])
       expect(told).toEqual(['binding e -> q (): NOT_FOUND'])
     },
   )
 
   test('is not what somebody else has deleted: that is reported, and not made again', async () => {
-    const { peer, record, home, told } = await prepare()
+    const { peer, record, replay, told } = await prepare()
     declareExchange(record, 'e')
     declareQueue(record, 'q')
     bindQueue(record, 'q', 'e')
     refuse(peer, 'queue.bind', 'q', 404, 9)
-    await replay(record, home)
+    await replay.run()
     expect(asked(peer)).toEqual(['exchange.declare e', 'queue.declare q', 'queue.bind q e'])
     expect(told).toEqual(['binding e -> q (): NOT_FOUND'])
   })
 
   test('is brought back for a consumer, with all that binds it', async () => {
-    const { peer, record, home } = await prepare()
+    const { peer, record, replay } = await prepare()
     declareQueue(record, 'q', { autoDelete: true })
     declareQueue(record, 'other')
     for (const exchange of ['e', 'f']) bindQueue(record, 'q', exchange)
-    await restoreQueue(record, 'q', home)
-    await restoreQueue(record, 'unknown', home)
+    await replay.restoreQueue('q')
+    await replay.restoreQueue('unknown')
     expect(asked(peer)).toEqual(['queue.declare q', 'queue.bind q e', 'queue.bind q f'])
   })
 })

@@ -10,19 +10,19 @@ import {
 import type { ClientOptions, UrlSource } from '../../../src/options.js'
 import { quiet } from '../../../src/util/promise.js'
 import { messageOf } from '../../support/broker/messages.js'
+import { closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'
 import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
-import { closeLinks, connectedLink } from '../../support/memory/watched-connection.js'
 import { errorOf } from '../../support/outcome.js'
 
 const ONCE = { recovery: false } as const
 const CONFIRMED_CHANNEL = 1
 const CLOSED = new ConnectionClosedError('the test is over')
 
-afterEach(closeLinks)
+afterEach(closeBareClients)
 
-/** A link that publishes on a connection of its own; every publish that asks for it is confirmed. */
+/** A client that publishes on a connection of its own; every publish that asks for it is confirmed. */
 async function separate(options: ClientOptions = {}, source?: UrlSource) {
-  const connected = await connectedLink({ publishConnection: 'separate', ...options }, source)
+  const connected = await connectedBareClient({ publishConnection: 'separate', ...options }, source)
   connected.hosts.prepare = confirming
   return connected
 }
@@ -37,11 +37,11 @@ function confirming(peer: ScriptedPeer): void {
 
 describe('the connection for publishing', () => {
   test('is opened with the first publish, and takes all of them, and nothing else', async () => {
-    const { link, hosts, peer } = await separate()
+    const { client, hosts, peer } = await separate()
     await turns()
     expect(hosts.peers).toHaveLength(1)
-    await Promise.all([link.publish(messageOf('a'), true, {}), link.publish(messageOf('b'), false, {})])
-    await link.publish(messageOf('c'), true, {})
+    await Promise.all([client.publish(messageOf('a'), true, {}), client.publish(messageOf('b'), false, {})])
+    await client.publish(messageOf('c'), true, {})
     expect(hosts.peers).toHaveLength(2)
     const own = await hosts.next()
     expect(own.all('basic.publish')).toHaveLength(3)
@@ -50,8 +50,8 @@ describe('the connection for publishing', () => {
   })
 
   test('has the name of the other one, and says what it is for', async () => {
-    const { link, hosts, peer } = await separate({ connectionName: 'orders' })
-    await link.publish(messageOf('a'), true, {})
+    const { client, hosts, peer } = await separate({ connectionName: 'orders' })
+    await client.publish(messageOf('a'), true, {})
     const names = await Promise.all(
       [peer, await hosts.next()].map(async one => {
         const { method } = await one.next('connection.start-ok')
@@ -63,60 +63,60 @@ describe('the connection for publishing', () => {
 
   test('leads to the same host, with the credentials of the moment', async () => {
     let asked = 0
-    const { link, hosts } = await separate({ hostOrder: 'fixed' }, () => {
+    const { client, hosts } = await separate({ hostOrder: 'fixed' }, () => {
       const hosts = ++asked === 1 ? ['a', 'b'] : ['b', 'a']
       return hosts.map(host => `amqp://u:token${asked}@${host}`)
     })
-    await link.publish(messageOf('a'), true, {})
+    await client.publish(messageOf('a'), true, {})
     expect(hosts.askedHosts).toEqual(['a', 'a'])
     const { method } = await (await hosts.next()).next('connection.start-ok')
     expect(method.args.response.toString()).toBe('\0u\0token2')
   })
 
   test('hears of a new secret, too', async () => {
-    const { link, hosts, peer } = await separate()
-    await link.publish(messageOf('a'), true, {})
+    const { client, hosts, peer } = await separate()
+    await client.publish(messageOf('a'), true, {})
     const own = await hosts.next()
     for (const one of [peer, own]) {
       one.on('connection.update-secret', () => one.send(0, 'connection.update-secret-ok', {}))
     }
-    await link.updateSecret('new', 'refresh')
+    await client.updateSecret('new', 'refresh')
     expect(own.all('connection.update-secret')).toHaveLength(1)
   })
 
   test('may be blocked while everything else goes on', async () => {
-    const { link, hosts, told } = await separate()
-    await link.publish(messageOf('a'), true, {})
+    const { client, hosts, told } = await separate()
+    await client.publish(messageOf('a'), true, {})
     const own = await hosts.next()
     own.send(0, 'connection.blocked', { reason: 'low on memory' })
     await turns()
-    expect(link.state).toMatchObject({ name: 'open', blocked: 'low on memory' })
-    const waiting = link.publish(messageOf('b'), true, {})
+    expect(client.state).toMatchObject({ name: 'open', blocked: 'low on memory' })
+    const waiting = client.publish(messageOf('b'), true, {})
     await turns()
     expect(own.all('basic.publish')).toHaveLength(1)
     own.send(0, 'connection.unblocked', {})
     await waiting
-    expect(link.state).toMatchObject({ name: 'open', blocked: undefined })
+    expect(client.state).toMatchObject({ name: 'open', blocked: undefined })
     expect(told).toEqual(['connect a:5672', 'blocked low on memory', 'unblocked'])
   })
 
   test('is closed in good order with the client', async () => {
-    const { link, hosts, peer } = await separate()
-    await link.publish(messageOf('a'), true, {})
+    const { client, hosts, peer } = await separate()
+    await client.publish(messageOf('a'), true, {})
     const own = await hosts.next()
-    await link.close(CLOSED)
+    await client.close(CLOSED)
     expect(own.all('connection.close')).toHaveLength(1)
     expect(peer.all('connection.close')).toHaveLength(1)
     expect([own.clientGone, peer.clientGone]).toEqual([true, true])
   })
 
   test('is let go of where the client is closed while it is being opened', async () => {
-    const { link, hosts } = await separate()
+    const { client, hosts } = await separate()
     hosts.prepare = one => one.on('connection.open', () => undefined)
-    const published = errorOf(link.publish(messageOf('a'), true, {}))
+    const published = errorOf(client.publish(messageOf('a'), true, {}))
     const own = await hosts.next()
     await own.next('connection.open')
-    await link.close(CLOSED)
+    await client.close(CLOSED)
     expect(await published).toBeInstanceOf(ConnectionClosedError)
     await turns()
     expect(own.clientGone).toBe(true)
@@ -125,7 +125,7 @@ describe('the connection for publishing', () => {
 
 describe('where no connection for publishing is to be had', () => {
   test('publishing shares the other one', async () => {
-    const { link, hosts, peer } = await separate()
+    const { client, hosts, peer } = await separate()
     confirming(peer)
     hosts.prepare = one =>
       one.on('connection.open', () =>
@@ -136,20 +136,20 @@ describe('where no connection for publishing is to be had', () => {
           methodId: 40,
         }),
       )
-    await Promise.all([link.publish(messageOf('a'), true, {}), link.publish(messageOf('b'), true, {})])
+    await Promise.all([client.publish(messageOf('a'), true, {}), client.publish(messageOf('b'), true, {})])
     expect(peer.all('basic.publish')).toHaveLength(2)
-    expect(link.state).toMatchObject({ name: 'open' })
-    await link.publish(messageOf('c'), true, {})
+    expect(client.state).toMatchObject({ name: 'open' })
+    await client.publish(messageOf('c'), true, {})
     expect(hosts.peers).toHaveLength(2)
   })
 
   test('what that one is told of blocking holds, also from before', async () => {
-    const { link, hosts, peer, heard } = await separate()
+    const { client, hosts, peer, heard } = await separate()
     hosts.mood = 'down'
     peer.send(0, 'connection.blocked', { reason: 'low on disk' })
     await heard('blocked low on disk')
     confirming(peer)
-    const waiting = link.publish(messageOf('a'), true, {})
+    const waiting = client.publish(messageOf('a'), true, {})
     await turns()
     expect(peer.all('basic.publish')).toEqual([])
     peer.send(0, 'connection.unblocked', {})
@@ -159,13 +159,13 @@ describe('where no connection for publishing is to be had', () => {
 
 describe('the end of the connection for publishing', () => {
   test('is the end of the client, without recovery', async () => {
-    const { link, hosts, peer, told } = await separate(ONCE)
-    await link.publish(messageOf('a'), true, {})
+    const { client, hosts, peer, told } = await separate(ONCE)
+    await client.publish(messageOf('a'), true, {})
     const own = await hosts.next()
     own.on('basic.publish', () => own.hangUp())
-    const error = await errorOf(link.publish(messageOf('b'), true, {}))
+    const error = await errorOf(client.publish(messageOf('b'), true, {}))
     expect(error).toBeInstanceOf(ConnectionBrokenError)
-    await link.closed
+    await client.closed
     expect(told).toEqual([
       'connect a:5672',
       'given up ConnectionBrokenError',
@@ -176,22 +176,22 @@ describe('the end of the connection for publishing', () => {
   })
 
   test('is recovered from: both are made anew, and what was not confirmed is sent again', async () => {
-    const { link, hosts, heard } = await separate()
-    await link.publish(messageOf('a'), true, {})
+    const { client, hosts, heard } = await separate()
+    await client.publish(messageOf('a'), true, {})
     const own = await hosts.next()
     own.on('basic.publish', () => own.hangUp())
-    await link.publish(messageOf('b'), true, {})
+    await client.publish(messageOf('b'), true, {})
     await heard('recovered a:5672')
     await hosts.next()
     expect((await hosts.next()).all('basic.publish')).toHaveLength(1)
-    expect(link.metrics).toMatchObject({ published: 2, confirmed: 2, resent: 1, reconnects: 1 })
+    expect(client.metrics).toMatchObject({ published: 2, confirmed: 2, resent: 1, reconnects: 1 })
   })
 
   test('over what was published is no fault of what is under way on the other', async () => {
-    const { link, hosts, peer, watched } = await separate(ONCE)
-    await link.publish(messageOf('a'), true, {})
+    const { client, hosts, peer } = await separate(ONCE)
+    await client.publish(messageOf('a'), true, {})
     const own = await hosts.next()
-    const { session } = watched.link
+    const { session } = client
     const ended = new Promise<unknown>(resolve => {
       session?.subscribe(
         {
@@ -211,30 +211,30 @@ describe('the end of the connection for publishing', () => {
         methodId: 40,
       }),
     )
-    const published = await errorOf<ConnectionBrokenError>(link.publish(messageOf('b'), true, {}))
+    const published = await errorOf<ConnectionBrokenError>(client.publish(messageOf('b'), true, {}))
     expect(published.cause).toBeInstanceOf(CommandInvalidError)
     const told = (await ended) as ConnectionBrokenError
     expect(told).toBeInstanceOf(ConnectionBrokenError)
     expect(told.message).toContain('the connection for publishing was lost: COMMAND_INVALID')
     expect(told.cause).not.toHaveProperty('replyCode', 503)
-    expect(() => link.check('x')).toThrow(
+    expect(() => client.check('x')).toThrow(
       expect.objectContaining({ message: expect.stringContaining('COMMAND_INVALID') }),
     )
   })
 
   test('comes with that of the other one', async () => {
-    const { link, hosts, peer, heard } = await separate({ recovery: { initialDelay: 1e9, maxDelay: 1e9 } })
-    await link.publish(messageOf('a'), true, {})
+    const { client, hosts, peer, heard } = await separate({ recovery: { initialDelay: 1e9, maxDelay: 1e9 } })
+    await client.publish(messageOf('a'), true, {})
     const own = await hosts.next()
     own.on('basic.publish', () => undefined)
-    const waiting = quiet(link.publish(messageOf('b'), true, {}))
+    const waiting = quiet(client.publish(messageOf('b'), true, {}))
     await own.several('basic.publish', 2)
     peer.hangUp()
     await heard('reconnecting 1 a:5672')
     await turns()
     expect(own.clientGone).toBe(true)
-    expect(link.metrics.pendingPublishes).toBe(1)
-    await closeLinks()
+    expect(client.metrics.pendingPublishes).toBe(1)
+    await closeBareClients()
     await expect(waiting).rejects.toBeInstanceOf(ConnectionClosedError)
   })
 })
@@ -250,9 +250,9 @@ describe('publishConnection', () => {
   })
 
   test('shared, everything goes over one connection', async () => {
-    const { link, hosts, peer } = await connectedLink()
+    const { client, hosts, peer } = await connectedBareClient()
     confirming(peer)
-    await link.publish(messageOf('a'), true, {})
+    await client.publish(messageOf('a'), true, {})
     expect(hosts.peers).toHaveLength(1)
   })
 

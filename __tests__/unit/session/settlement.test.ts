@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { decodeMethod, type Method } from '../../../src/codec/methods.gen.js'
+import { Metrics } from '../../../src/connection/metrics.js'
 import { Outbox } from '../../../src/connection/outbox.js'
 import { AlreadySettledError } from '../../../src/errors.js'
 import { FrameParser } from '../../../src/frame/parser.js'
@@ -14,8 +15,8 @@ const NACK: Settlement = { kind: 'nack', multiple: false, requeue: true }
 const NACK_ALL: Settlement = { kind: 'nack', multiple: true, requeue: false }
 const REJECT: Settlement = { kind: 'reject', requeue: false }
 
-/** A ledger, and what it sends. */
-function ledgerWith(deliveries: number) {
+/** A unacked, and what it sends. */
+function unackedWith(deliveries: number) {
   const sent: Method[] = []
   const parser = new FrameParser(
     {
@@ -24,12 +25,17 @@ function ledgerWith(deliveries: number) {
     },
     0,
   )
-  const outbox = new Outbox(0, pieces => {
-    for (const piece of pieces) parser.push(Buffer.from(piece))
-    return true
-  })
-  const ledger = new UnackedDeliveries(1, outbox)
-  for (let tag = 1; tag <= deliveries; tag++) ledger.delivered(tag)
+  const metrics = new Metrics()
+  const outbox = new Outbox(
+    0,
+    pieces => {
+      for (const piece of pieces) parser.push(Buffer.from(piece))
+      return true
+    },
+    metrics,
+  )
+  const unacked = new UnackedDeliveries(1, outbox, metrics)
+  for (let tag = 1; tag <= deliveries; tag++) unacked.add(tag)
   const acks = (): [number, boolean][] => {
     outbox.flush()
     return sent.splice(0).map(method => {
@@ -37,36 +43,41 @@ function ledgerWith(deliveries: number) {
       return [method.args.deliveryTag, method.args.multiple]
     })
   }
-  return { ledger, outbox, sent, acks }
+  return { unacked, outbox, metrics, sent, acks }
 }
 
 test('a delivery whose channel is gone is settled in vain, unless it was settled before: that is said', () => {
-  const { ledger, outbox, sent } = ledgerWith(3)
-  ledger.settle(1, ACK)
-  ledger.settle(3, NACK)
+  const { unacked, outbox, metrics, sent } = unackedWith(3)
+  unacked.settle(1, ACK)
+  unacked.settle(3, NACK)
   outbox.flush()
   sent.splice(0)
-  expect(ledger.settleTooLate(2)).toBe(false)
-  for (const tag of [1, 3]) expect(() => ledger.settleTooLate(tag)).toThrow(AlreadySettledError)
+  expect(unacked.settleTooLate(2)).toBe(false)
+  for (const tag of [1, 3]) expect(() => unacked.settleTooLate(tag)).toThrow(AlreadySettledError)
   outbox.flush()
   expect(sent).toEqual([])
-  expect(outbox.metrics.staleSettlements).toBe(1)
+  expect(metrics.staleSettlements).toBe(1)
 })
 
 describe('deliveries that need no settling', () => {
   test('are acked by themselves after a while, as one', async () => {
     const parts: Buffer[] = []
     const left = new Promise<void>(resolve => {
-      const outbox = new Outbox(0, pieces => {
-        parts.push(...pieces.map(piece => Buffer.from(piece)))
-        resolve()
-        return true
-      })
-      const ledger = new UnackedDeliveries(1, outbox)
-      for (const tag of [1, 2, 3]) ledger.delivered(tag)
-      for (const tag of [1, 2, 3]) ledger.release(tag, false)
-      expect(ledger.outstanding).toBe(0)
-      expect(outbox.metrics.settled).toBe(3)
+      const metrics = new Metrics()
+      const outbox = new Outbox(
+        0,
+        pieces => {
+          parts.push(...pieces.map(piece => Buffer.from(piece)))
+          resolve()
+          return true
+        },
+        metrics,
+      )
+      const unacked = new UnackedDeliveries(1, outbox, metrics)
+      for (const tag of [1, 2, 3]) unacked.add(tag)
+      for (const tag of [1, 2, 3]) unacked.autoAck(tag, false)
+      expect(unacked.count).toBe(0)
+      expect(metrics.settled).toBe(3)
     })
     // A round of the event loop brings nothing yet.
     await new Promise(resolve => setImmediate(resolve))
@@ -76,30 +87,30 @@ describe('deliveries that need no settling', () => {
   })
 
   test('are acked with whatever leaves before, once', () => {
-    const { ledger, outbox, sent } = ledgerWith(5)
+    const { unacked, outbox, sent } = unackedWith(5)
     const flushed = () => {
       outbox.flush()
       return sent.splice(0).map(({ args }) => args)
     }
-    for (const tag of [1, 2]) ledger.release(tag, false)
+    for (const tag of [1, 2]) unacked.autoAck(tag, false)
     expect(flushed()).toEqual([{ deliveryTag: 2, multiple: true }])
     expect(flushed()).toEqual([])
-    ledger.release(3, false)
+    unacked.autoAck(3, false)
     expect(flushed()).toEqual([{ deliveryTag: 3, multiple: false }])
   })
 
   test('are acked at the end of the round where the broker has to hear of one soon', async () => {
-    const { ledger, sent } = ledgerWith(3)
-    ledger.release(1, false)
-    ledger.release(2, true)
+    const { unacked, sent } = unackedWith(3)
+    unacked.autoAck(1, false)
+    unacked.autoAck(2, true)
     await new Promise(resolve => setImmediate(resolve))
     expect(sent.map(({ args }) => args)).toEqual([{ deliveryTag: 2, multiple: true }])
   })
 
   test('leave those behind them to be given back', () => {
-    const { ledger, outbox, sent } = ledgerWith(3)
-    ledger.release(1, false)
-    for (const tag of [2, 3]) ledger.settle(tag, NACK)
+    const { unacked, outbox, sent } = unackedWith(3)
+    unacked.autoAck(1, false)
+    for (const tag of [2, 3]) unacked.settle(tag, NACK)
     outbox.flush()
     const acked = sent.filter(({ name }) => name === 'basic.ack').map(({ args }) => args)
     expect(acked).toEqual([{ deliveryTag: 1, multiple: false }])
@@ -107,16 +118,16 @@ describe('deliveries that need no settling', () => {
   })
 
   test('are not acked any more when their channel is gone', () => {
-    const { ledger, acks } = ledgerWith(3)
-    ledger.release(1, false)
-    ledger.settle(2, ACK)
-    ledger.onChannelGone()
+    const { unacked, acks } = unackedWith(3)
+    unacked.autoAck(1, false)
+    unacked.settle(2, ACK)
+    unacked.onChannelClosed()
     expect(acks()).toEqual([])
   })
 
   test('leave no timer behind when the connection ends', () => {
-    const { ledger, outbox, sent } = ledgerWith(1)
-    ledger.release(1, false)
+    const { unacked, outbox, sent } = unackedWith(1)
+    unacked.autoAck(1, false)
     const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
     const before = timers()
     outbox.close()
@@ -127,38 +138,38 @@ describe('deliveries that need no settling', () => {
 
 describe('the acks of one tick', () => {
   test('leave as one where they form an unbroken run, in whatever order they came', () => {
-    const { ledger, acks } = ledgerWith(10)
-    for (const tag of [3, 1, 2, 5, 4]) expect(ledger.settle(tag, ACK)).toBe(1)
+    const { unacked, acks } = unackedWith(10)
+    for (const tag of [3, 1, 2, 5, 4]) expect(unacked.settle(tag, ACK)).toBe(1)
     expect(acks()).toEqual([[5, true]])
-    expect(ledger.outstanding).toBe(5)
+    expect(unacked.count).toBe(5)
   })
 
   test('leave one by one where something before them is not settled', () => {
-    const { ledger, acks } = ledgerWith(10)
-    for (const tag of [2, 3, 7]) ledger.settle(tag, ACK)
+    const { unacked, acks } = unackedWith(10)
+    for (const tag of [2, 3, 7]) unacked.settle(tag, ACK)
     expect(acks()).toEqual([
       [2, false],
       [3, false],
       [7, false],
     ])
-    ledger.settle(1, ACK)
-    ledger.settle(4, ACK)
+    unacked.settle(1, ACK)
+    unacked.settle(4, ACK)
     expect(acks()).toEqual([[4, true]])
   })
 
   test('leave singly where there is one only', () => {
-    const { ledger, acks } = ledgerWith(2)
-    ledger.settle(1, ACK)
+    const { unacked, acks } = unackedWith(2)
+    unacked.settle(1, ACK)
     expect(acks()).toEqual([[1, false]])
     expect(acks()).toEqual([])
   })
 
   test('do not wait for what is nacked or rejected', () => {
-    const { ledger, outbox, sent } = ledgerWith(5)
-    ledger.settle(1, ACK)
-    ledger.settle(2, NACK)
-    ledger.settle(3, ACK)
-    ledger.settle(4, REJECT)
+    const { unacked, outbox, sent } = unackedWith(5)
+    unacked.settle(1, ACK)
+    unacked.settle(2, NACK)
+    unacked.settle(3, ACK)
+    unacked.settle(4, REJECT)
     outbox.flush()
     expect(sent.map(({ name, args }) => [name, args])).toEqual([
       ['basic.nack', { deliveryTag: 2, multiple: false, requeue: true }],
@@ -168,9 +179,9 @@ describe('the acks of one tick', () => {
   })
 
   test('leave before a nack with `multiple`, which would sweep them up', () => {
-    const { ledger, outbox, sent } = ledgerWith(5)
-    ledger.settle(2, ACK)
-    expect(ledger.settle(4, NACK_ALL)).toBe(3)
+    const { unacked, outbox, sent } = unackedWith(5)
+    unacked.settle(2, ACK)
+    expect(unacked.settle(4, NACK_ALL)).toBe(3)
     outbox.flush()
     expect(sent.map(({ name }) => name)).toEqual(['basic.ack', 'basic.nack'])
   })
@@ -179,14 +190,14 @@ describe('the acks of one tick', () => {
 describe('settling a delivery twice', () => {
   test('throws, in each way, before and after the first has left', () => {
     for (const first of [ACK, ACK_ALL, NACK, NACK_ALL, REJECT]) {
-      const { ledger, outbox, sent } = ledgerWith(3)
-      ledger.settle(2, first)
+      const { unacked, outbox, sent } = unackedWith(3)
+      unacked.settle(2, first)
       for (const second of [ACK, ACK_ALL, NACK, NACK_ALL, REJECT]) {
-        expect(() => ledger.settle(2, second)).toThrow(AlreadySettledError)
+        expect(() => unacked.settle(2, second)).toThrow(AlreadySettledError)
       }
       outbox.flush()
       expect(sent).toHaveLength(1)
-      expect(() => ledger.settle(2, ACK)).toThrow(AlreadySettledError)
+      expect(() => unacked.settle(2, ACK)).toThrow(AlreadySettledError)
     }
   })
 })
@@ -242,7 +253,7 @@ describe('whatever is settled, in whatever order', () => {
   test('the broker ends up with the very same', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 400 }), steps => {
-        const { ledger, outbox, sent } = ledgerWith(0)
+        const { unacked, outbox, sent } = unackedWith(0)
         const meant = new Book()
         const broker = new Book()
         let top = 0
@@ -258,7 +269,7 @@ describe('whatever is settled, in whatever order', () => {
         for (const [what, number = 0, settlement = ACK] of steps) {
           if (what === 'deliver') {
             for (let count = 0; count < number; count++) {
-              ledger.delivered(++top)
+              unacked.add(++top)
               meant.unsettled.add(top)
               broker.unsettled.add(top)
             }
@@ -270,11 +281,11 @@ describe('whatever is settled, in whatever order', () => {
             const name = `basic.${settlement.kind}` as const
             const before = meant.unsettled.size
             meant.take({ name, args: { deliveryTag: tag, multiple, requeue: false } } as Method)
-            expect(ledger.settle(tag, settlement)).toBe(before - meant.unsettled.size)
+            expect(unacked.settle(tag, settlement)).toBe(before - meant.unsettled.size)
           } else {
             tick()
           }
-          expect(ledger.outstanding).toBe(meant.unsettled.size)
+          expect(unacked.count).toBe(meant.unsettled.size)
         }
         tick()
       }),

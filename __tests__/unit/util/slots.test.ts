@@ -1,20 +1,20 @@
-/** Covers places: how many are taken, who is next, and that none is lost or given twice. */
+/** Covers slots: how many are taken, who is next, and that none is lost or given twice. */
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { Slots } from '../../../src/util/slots.js'
 import { turns } from '../../support/memory/scripted-peer.js'
 
-/** Takes places by name; says who has begun, and lets one leave. */
+/** Takes slots by name; says who has begun, and lets one leave. */
 function crowd(count: number) {
-  const places = new Slots(count)
+  const slots = new Slots(count)
   const begun: string[] = []
   const inside = new Map<string, () => void>()
   return {
-    places,
+    slots,
     begun,
     inside,
     come: (name: string): void =>
-      places.take(leave => {
+      slots.run(leave => {
         begun.push(name)
         inside.set(name, leave)
       }),
@@ -27,34 +27,34 @@ function crowd(count: number) {
 }
 
 test('are given at once while there are any, and in the order of coming then', async () => {
-  const { places, begun, come, go } = crowd(2)
+  const { slots, begun, come, go } = crowd(2)
   for (const name of ['a', 'b', 'c', 'd']) come(name)
   expect(begun).toEqual(['a', 'b'])
-  expect([places.taken, places.waiting, places.anyFree]).toEqual([2, 2, false])
+  expect([slots.running, slots.waiting, slots.anyFree]).toEqual([2, 2, false])
   await go('b')
   expect(begun).toEqual(['a', 'b', 'c'])
   await go('a')
   await go('c')
   expect(begun).toEqual(['a', 'b', 'c', 'd'])
-  expect([places.taken, places.waiting, places.anyFree]).toEqual([1, 0, true])
+  expect([slots.running, slots.waiting, slots.anyFree]).toEqual([1, 0, true])
 })
 
 test('that nobody waits for are given again at once', async () => {
-  const { places, begun, come, go } = crowd(1)
+  const { slots, begun, come, go } = crowd(1)
   for (const name of ['a', 'b', 'c']) {
     come(name)
     expect(begun.at(-1)).toBe(name)
-    expect(places.anyFree).toBe(false)
+    expect(slots.anyFree).toBe(false)
     void go(name)
-    expect([places.taken, places.anyFree]).toEqual([0, true])
+    expect([slots.running, slots.anyFree]).toEqual([0, true])
   }
 })
 
 test('without a limit never run out', () => {
-  const { places, begun, come } = crowd(Number.POSITIVE_INFINITY)
+  const { slots, begun, come } = crowd(Number.POSITIVE_INFINITY)
   for (let index = 0; index < 1000; index++) come(`${index}`)
   expect(begun).toHaveLength(1000)
-  expect([places.taken, places.waiting, places.anyFree]).toEqual([1000, 0, true])
+  expect([slots.running, slots.waiting, slots.anyFree]).toEqual([1000, 0, true])
 })
 
 test('are never more than there are, and none is left empty while somebody waits, whoever comes and goes', async () => {
@@ -62,7 +62,7 @@ test('are never more than there are, and none is left empty while somebody waits
     fc.integer({ min: 1, max: 4 }),
     fc.array(fc.boolean(), { maxLength: 40 }),
     async (count, steps) => {
-      const { places, begun, inside, come, go } = crowd(count)
+      const { slots, begun, inside, come, go } = crowd(count)
       let came = 0
       let left = 0
       for (const comes of steps) {
@@ -72,8 +72,8 @@ test('are never more than there are, and none is left empty while somebody waits
           left++
         }
         expect(inside.size).toBe(Math.min(count, came - left))
-        expect(places.taken).toBe(inside.size)
-        expect(places.waiting).toBe(came - left - inside.size)
+        expect(slots.running).toBe(inside.size)
+        expect(slots.waiting).toBe(came - left - inside.size)
       }
       expect(begun).toEqual(Array.from(begun, (_, index) => `${index}`))
     },

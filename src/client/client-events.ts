@@ -1,0 +1,25 @@
+/** Owns the types of the events that a client emits. */
+import type { AmqpError } from '../errors.js'
+import type { ReconnectAttempt, ServerInfo, TopologyEntity } from '../options.js'
+
+/** The events of a client, with their arguments. No event has to be listened to. */
+export interface ClientEvents {
+  /** The connection is made. */
+  connect: [info: ServerInfo]
+  /** The connection is lost. */
+  disconnect: [error: AmqpError]
+  /** The client reconnects, after a delay. */
+  reconnecting: [attempt: ReconnectAttempt]
+  /** The connection is back, with topology and consumers. */
+  recovered: [info: ServerInfo]
+  /** Recovery could not bring something back, for example a queue that exists with other options by now. */
+  topologyError: [entity: TopologyEntity, error: AmqpError]
+  /** A queue that the broker had named has another name after recovery; bindings and consumers follow. */
+  queueRenamed: [from: string, to: string]
+  /** The broker takes no messages for now (RabbitMQ, "Blocked Connection Notifications"); publishes wait. */
+  blocked: [reason: string]
+  /** The broker takes messages again. */
+  unblocked: []
+  /** The client is closed, whatever the cause. */
+  close: []
+}

@@ -1,0 +1,85 @@
+/**
+ * Owns how an operation of the facade is put to the session: options are checked, arguments are captured, and a queue
+ * that the broker has renamed goes by its present name.
+ */
+import type { ArgsOf, ReplyOf, SynchronousName } from '../codec/methods.gen.js'
+import type { Reply } from '../connection/channel.js'
+import { encodeRequest } from '../connection/request.js'
+import { ownError } from '../operation-errors.js'
+import type { OperationOptions, Table } from '../options.js'
+import type { Operations, OperationTask } from '../recovery/operations.js'
+import type { RecoveringConnection } from '../recovery/recovering-connection.js'
+import type { TopologyRecord } from '../recovery/topology-record.js'
+import type { Session } from '../session/session.js'
+import type { Outcome } from '../ticket.js'
+import { checkOptions } from '../util/check.js'
+import { copyTable } from '../util/copy-table.js'
+import { NO_ARGUMENTS } from './topology-arguments.js'
+
+/** A request of the facade, and what its reply means. */
+export interface Call<N extends SynchronousName, T> {
+  readonly name: N
+  /** Reads the arguments; the options are known to be an object by then. */
+  args(): ArgsOf<N>
+  /** Makes the outcome of the reply; `sent` are the arguments as they were sent. */
+  result(reply: ReplyOf<N>, sent: ArgsOf<N>): T
+  /** Whether the request may be made again on the next connection if its outcome is not known. @default true */
+  isRepeatable?(args: ArgsOf<N>): boolean
+}
+
+export class OperationCaller {
+  readonly #connection: RecoveringConnection
+  readonly #operations: Operations
+  readonly #record: TopologyRecord
+
+  constructor(connection: RecoveringConnection, operations: Operations, record: TopologyRecord) {
+    this.#connection = connection
+    this.#operations = operations
+    this.#record = record
+  }
+
+  /** Begins an operation. Never throws: what is wrong at once rejects, too. */
+  perform<T>(operation: string, options: OperationOptions, prepare: () => OperationTask<T>): Promise<T> {
+    try {
+      checkOptions(operation, options)
+      const task = prepare()
+      this.#connection.check(operation)
+      return this.#operations.perform(operation, options, task)
+    } catch (error) {
+      return Promise.reject(ownError(error, { operation }))
+    }
+  }
+
+  /** Makes a request on a lane. */
+  call<N extends SynchronousName, T>(
+    operation: string,
+    options: OperationOptions,
+    { name, args: readArgs, result, isRepeatable }: Call<N, T>,
+  ): Promise<T> {
+    return this.perform(operation, options, () => {
+      const args = readArgs()
+      const request = encodeRequest(name, args, this.#connection.frameMax)
+      const captured = capture(args)
+      const begin = (session: Session, outcome: Outcome<T>): void => {
+        const present = this.#withPresentName(captured)
+        const toSend = present === captured ? request : encodeRequest(name, present, session.frameMax)
+        // The channel lets no other reply pass than the request's own.
+        session.call(outcome, toSend, ({ method }: Reply) => result(method as ReplyOf<N>, present))
+      }
+      return { repeatable: isRepeatable?.(args) ?? true, begin }
+    })
+  }
+
+  /** A queue that the broker named has another name after each recovery. */
+  #withPresentName<A extends object>(args: A): A {
+    if (!('queue' in args) || typeof args.queue !== 'string') return args
+    const queue = this.#record.nameOf(args.queue)
+    return queue === args.queue ? args : { ...args, queue }
+  }
+}
+
+/** The arguments, safe from what the user does to the table later. */
+function capture<A extends object>(args: A): A {
+  if (!('arguments' in args) || args.arguments === NO_ARGUMENTS) return args
+  return { ...args, arguments: copyTable(args.arguments as Table) }
+}
