@@ -31,19 +31,24 @@ export interface Outcome<T> {
   fail(error: unknown): void
 }
 
+/** Whoever keeps tickets that are not settled. */
+export interface TicketOwner {
+  onSettled(ticket: number): void
+}
+
 export class Ticket<T> implements Outcome<T> {
   readonly id: number
   readonly operation: string
   readonly #deferred: Deferred<T> = defer<T>()
-  readonly #onSettled: () => void
+  readonly #owner: TicketOwner | undefined
   #stopWatching: (() => void) | undefined
   #settled = false
 
   /** `options` are checked by the caller. A signal that is aborted already rejects at once. */
-  constructor(id: number, operation: string, options: OperationOptions, onSettled: () => void) {
+  constructor(id: number, operation: string, options: OperationOptions, owner?: TicketOwner) {
     this.id = id
     this.operation = operation
-    this.#onSettled = onSettled
+    this.#owner = owner
     if (debugTicket.enabled) debugTicket('%d: %s', id, operation)
     if (options.signal?.aborted === true) {
       this.reject(options.signal.reason)
@@ -86,7 +91,7 @@ export class Ticket<T> implements Outcome<T> {
     this.#settled = true
     this.#stopWatching?.()
     if (debugTicket.enabled) debugTicket('%d: %s: %s', this.id, this.operation, outcome)
-    this.#onSettled()
+    this.#owner?.onSettled(this.id)
     return true
   }
 }

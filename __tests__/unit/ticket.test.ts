@@ -13,13 +13,13 @@ describe('a ticket', () => {
 
   const open = (options = {}) => {
     const onSettled = jest.fn()
-    return { onSettled, ticket: new Ticket<string>(1, 'queueDeclare', options, onSettled) }
+    return { onSettled, ticket: new Ticket<string>(1, 'queueDeclare', options, { onSettled }) }
   }
 
   test('has the next number of its client, and says who it is', () => {
     const counter = new TicketCounter()
     counter.next()
-    const ticket = new Ticket(counter.next(), 'queueBind', {}, () => undefined)
+    const ticket = new Ticket(counter.next(), 'queueBind', {})
     expect(ticket).toMatchObject({ id: 2, operation: 'queueBind', settled: false })
     expect(ticket.context).toEqual({ operation: 'queueBind', ticket: 2 })
     expect(counter.next()).toBe(3)

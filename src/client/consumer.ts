@@ -2,14 +2,13 @@
  * Owns the user's end of a consumer: what users call, and its end. The handing out of messages is its delivery queue's
  * concern; what goes over the wire, and on which connection, is its subscription's.
  */
-import type { Content } from '../connection/content.js'
 import { type AmqpError, ConnectionClosedError, ConsumerCancelledError } from '../errors.js'
 import { connectionLost, ownError } from '../operation-errors.js'
 import type { ForEachOptions } from '../options.js'
-import type { Settlement, Settler } from '../session/settlement.js'
+import type { Settlement } from '../session/settlement.js'
 import { type Deferred, defer, ignore, quiet } from '../util/promise.js'
 import type { ConsumerPlan } from './consume-options.js'
-import { DeliveryQueue, type DeliveryQueueHost, type Ending, lastStep } from './delivery-queue.js'
+import { DeliveryQueue, type Ending } from './delivery-queue.js'
 import { forEachMessage, type HandlerHost, readForEachOptions } from './for-each.js'
 import { Message } from './message.js'
 import { RecoveringSubscription, type SubscriptionHost } from './recovering-subscription.js'
@@ -26,7 +25,6 @@ type State =
   /** Not every queue has been consumed from yet. */
   { readonly name: 'starting' } | { readonly name: 'running' } | ({ readonly name: 'ended' } & Ending)
 
-const NORMAL: Ending = { error: undefined }
 const REQUEUE: Settlement = { kind: 'nack', multiple: false, requeue: true }
 
 /**
@@ -50,8 +48,6 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   readonly #deliveries: DeliveryQueue
   readonly #stopWatching: () => void
   #state: State = { name: 'starting' }
-  /** The deliveries that are requeued as soon as no more can come. */
-  #surplus: number[] = []
   /** A loop was left with messages in hand: nobody need wait for these to be settled. */
   #abandoned = false
   #idle: Deferred<void> | undefined
@@ -65,8 +61,10 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#plan = plan
     this.consumerTags = plan.queues.map(({ consumerTag }) => consumerTag)
     this.ready = quiet(this.#ready.promise)
-    this.#deliveries = new DeliveryQueue(this.#makeQueueHost(plan))
     this.#subscription = this.#makeSubscription(plan)
+    this.#deliveries = new DeliveryQueue(this.#subscription, plan.window, plan.noAck, () =>
+      this.#changePrefetch(),
+    )
     this.#stopWatching = this.#watch(plan.signal)
     // forEach may have a say in the prefetch count, if it is called at once.
     queueMicrotask(() => void this.#subscription.resume())
@@ -77,11 +75,12 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     let over = false
     return {
       next: () => {
-        if (over) return lastStep(NORMAL)
+        if (over) return Promise.resolve({ value: undefined, done: true })
         const next = this.#deliveries.next()
+        if (this.#idle !== undefined) this.#reportIdle()
         if (next !== undefined) return next
         over = true
-        return lastStep(this.#ending ?? NORMAL)
+        return this.#deliveries.lastStep()
       },
       return: async () => {
         over = true
@@ -98,9 +97,8 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * handed out can still be settled. A second call waits for the first. Never rejects.
    */
   async cancel(): Promise<void> {
-    for (const { deliveryTag } of this.#deliveries.drain()) this.#surplus.push(deliveryTag)
-    this.#end(NORMAL)
-    this.#deliveries.endWaiting()
+    this.#deliveries.discard()
+    this.#end({ error: undefined })
     await this.#stop()
   }
 
@@ -193,19 +191,11 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#end({ error })
   }
 
-  get #ending(): Ending | undefined {
-    return this.#state.name === 'ended' ? this.#state : undefined
-  }
-
-  get #handedOut(): number {
-    return this.#subscription.unacked - this.#deliveries.length - this.#surplus.length
-  }
-
   get #isIdle(): boolean {
     // What is left over from a consumer that the broker cancelled may be handed out still.
-    if (this.#deliveries.length > 0) return false
+    if (!this.#deliveries.isEmpty) return false
     if (this.#plan.noAck || this.#abandoned) return this.#handlers === 0
-    return this.#handedOut <= 0
+    return this.#deliveries.handedOut <= 0
   }
 
   #watch(signal: AbortSignal | undefined): () => void {
@@ -219,27 +209,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     return () => signal.removeEventListener('abort', abort)
   }
 
-  #makeQueueHost({ noAck, window }: ConsumerPlan): DeliveryQueueHost {
-    const ending = (): Ending | undefined => this.#ending
-    const handedOut = (): number => this.#handedOut
-    return {
-      noAck,
-      window,
-      get ending() {
-        return ending()
-      },
-      get handedOut() {
-        return handedOut()
-      },
-      onAutoAck: ({ deliveryTag }, soon) => {
-        this.#subscription.autoAck(deliveryTag, soon)
-        if (this.#idle !== undefined) this.#reportIdle()
-      },
-      onWindowChanged: () => this.#changePrefetch(),
-    }
-  }
-
-  #makeSubscription({ queues, context, window }: ConsumerPlan): RecoveringSubscription {
+  #makeSubscription({ queues, context, window, noAck }: ConsumerPlan): RecoveringSubscription {
     return new RecoveringSubscription(this.#host, queues, context, {
       get prefetch() {
         return window.wireCount
@@ -249,16 +219,12 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
         if (this.#state.name === 'starting') this.#state = { name: 'running' }
         this.#ready.resolve()
       },
-      onDelivery: (content, deliveryTag, settler) => this.#onDelivery(content, deliveryTag, settler),
+      onDelivery: (content, deliveryTag, settler) =>
+        this.#deliveries.push(new Message(content, deliveryTag, settler, noAck, false)),
       onSettled: () => this.#onSettled(),
       onInterrupted: () => this.#onInterrupted(),
       onEnd: (error, cancelled) => this.#onEnd(error, cancelled),
     })
-  }
-
-  #onDelivery(content: Content, deliveryTag: number, settler: Settler): void {
-    if (this.hasEnded) this.#surplus.push(deliveryTag)
-    else this.#deliveries.push(new Message(content, deliveryTag, settler, this.#plan.noAck, false))
   }
 
   #onSettled(): void {
@@ -272,8 +238,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   /** What came by a channel that is closed is delivered again. */
   #onInterrupted(): void {
-    this.#deliveries.drain()
-    this.#surplus = []
+    this.#deliveries.clear()
     this.#reportIdle()
   }
 
@@ -288,7 +253,6 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#onInterrupted()
     this.#gone?.resolve(error)
     this.#end({ error })
-    this.#deliveries.endWaiting()
   }
 
   #end({ error }: Ending): void {
@@ -298,7 +262,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#stopWatching()
     this.#subscription.stop()
     this.#ready.reject(error ?? new ConsumerCancelledError('the consumer was cancelled before it was ready'))
-    this.#deliveries.endWaiting()
+    this.#deliveries.end({ error })
     for (const { queue } of this.#plan.queues) this.#host.onQueueEnd(queue, begun)
     this.#host.onConsumerEnd(this)
   }
@@ -306,9 +270,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   /** Cancels on the wire, then requeues what is left over: any earlier, the broker would deliver it here again. */
   async #stop(): Promise<void> {
     await this.#subscription.cancel()
-    const surplus = this.#surplus
-    this.#surplus = []
-    for (const deliveryTag of surplus) this.#subscription.settle(deliveryTag, REQUEUE)
+    for (const deliveryTag of this.#deliveries.takeSurplus()) this.#subscription.settle(deliveryTag, REQUEUE)
   }
 
   #reportIdle(): void {

@@ -9,7 +9,8 @@ export class ChannelTable {
   /** The highest number that may be given out (`channel-max`, as negotiated). */
   max = 0
   readonly #reserved: number
-  readonly #channels: (Channel | undefined)[] = []
+  /** The channels that are open, by number. Read for each frame, and changed only here. */
+  readonly open: (Channel | undefined)[] = []
   readonly #free: number[] = []
   #last: number
 
@@ -25,12 +26,7 @@ export class ChannelTable {
   }
 
   add(channel: Channel): void {
-    this.#channels[channel.number] = channel
-  }
-
-  /** The channel of a number, while it is open. */
-  get(number: number): Channel | undefined {
-    return this.#channels[number]
+    this.open[channel.number] = channel
   }
 
   /** Whether there has ever been a channel of this number. */
@@ -40,18 +36,18 @@ export class ChannelTable {
 
   /** The channel is closed: its number may be given out again. */
   remove(number: number): void {
-    this.#channels[number] = undefined
+    this.open[number] = undefined
     if (number > this.#reserved) this.#free.push(number)
   }
 
   /** The requests in progress that use a method: a connection.close that names it is about one of them. */
   requestsOf(methodId: number): ErrorContext[] {
-    return this.#channels.flatMap(channel => channel?.requestsOf(methodId) ?? [])
+    return this.open.flatMap(channel => channel?.requestsOf(methodId) ?? [])
   }
 
   /** The connection has ended: so has every channel. */
   endAll(reason: AmqpError): void {
-    for (const channel of this.#channels) channel?.onConnectionEnd(reason)
-    this.#channels.length = 0
+    for (const channel of this.open) channel?.onConnectionEnd(reason)
+    this.open.length = 0
   }
 }

@@ -207,7 +207,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   onFrame(type: number, number: number, buffer: Buffer, start: number, end: number): void {
     if (this.#trace) debugFrame('< %d %s', number, describeFrame(type, buffer, start, end))
     if (number !== 0) {
-      const channel = this.#channels.get(number)
+      const channel = this.#channels.open[number]
       if (channel !== undefined) channel.onFrame(type, buffer, start, end)
       // RabbitMQ may go on for a while on a channel that it has closed.
       else if (!this.#channels.wasUsed(number))
@@ -220,7 +220,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   }
 
   roomFor(number: number, bytes: number): Buffer | undefined {
-    return this.#channels.get(number)?.roomFor(bytes)
+    return this.#channels.open[number]?.roomFor(bytes)
   }
 
   async #shakeHands(transport: Transport, giveUp: AbortSignal): Promise<void> {
@@ -230,7 +230,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
       const handshake = new Handshake(this, this.#config)
       this.#state = { name: 'handshake', handshake }
       transport.start({
-        onData: chunk => this.#onData(chunk),
+        onData: this.#onData,
         room: () => this.#parser.room(),
         onDrain: () => this.#onDrain(),
         onClose: error => this.#end(transportClosed(error), []),
@@ -252,7 +252,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     }
   }
 
-  #onData(chunk: Buffer): void {
+  readonly #onData = (chunk: Buffer): void => {
     if (this.#state.name === 'ended') return
     this.#heartbeat?.onData()
     this.metrics.bytesReceived += chunk.length

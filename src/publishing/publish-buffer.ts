@@ -228,7 +228,8 @@ export class PublishBuffer implements PublishChannelHost {
 
 /** Whether a publish may be written now. */
 function mayWrite({ connection, channel }: Online, publish: PendingPublish): boolean {
-  return !connection.blocked && !connection.outbox.congested && channel?.mayFollow(publish) !== false
+  if (connection.blocked !== undefined || connection.outbox.congested) return false
+  return channel === undefined || channel.mayFollow(publish)
 }
 
 /** Whether a limit on frames is lower than another; 0 means none. */

@@ -15,8 +15,8 @@ import type { PublishRisks } from './publish-risk.js'
 export interface PublishConnection {
   readonly outbox: Outbox
   readonly info: ServerInfo
-  /** The broker asks not to publish (connection.blocked). */
-  readonly blocked: boolean
+  /** The broker's reason not to take publishes for now (connection.blocked). */
+  readonly blocked: string | undefined
   openChannel(listener: ChannelListener, reserved: number): Channel
 }
 

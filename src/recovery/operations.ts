@@ -7,7 +7,7 @@ import { type ConnectionLoss, connectionLost, withContext } from '../operation-e
 import type { OperationOptions } from '../options.js'
 import { isConnectionFault, MAX_CONNECTION_FAULTS } from '../reply-codes.js'
 import type { Session } from '../session/session.js'
-import { type Outcome, Ticket, type TicketCounter } from '../ticket.js'
+import { type Outcome, Ticket, type TicketCounter, type TicketOwner } from '../ticket.js'
 import { checkAbortOptions } from '../util/abort.js'
 import { type Deferred, defer } from '../util/promise.js'
 import type { Recoverable } from './recoverable.js'
@@ -19,7 +19,7 @@ export interface OperationTask<T> {
   readonly repeatable: boolean
 }
 
-export class Operations implements Recoverable {
+export class Operations implements Recoverable, TicketOwner {
   readonly #counter: TicketCounter
   readonly #maxWaiting: number
   readonly #pending = new Map<number, Operation<never>>()
@@ -40,7 +40,7 @@ export class Operations implements Recoverable {
   perform<T>(operation: string, options: OperationOptions, task: OperationTask<T>): Promise<T> {
     checkAbortOptions(options)
     const id = this.#counter.next()
-    const ticket = new Ticket<T>(id, operation, options, () => this.#onSettled(id))
+    const ticket = new Ticket<T>(id, operation, options, this)
     if (ticket.settled) return ticket.promise
     if (this.#session === undefined && this.#pending.size >= this.#maxWaiting) {
       const limit = `${this.#maxWaiting} operations wait already (maxPendingOperations)`
@@ -76,7 +76,8 @@ export class Operations implements Recoverable {
     return this.#idle.promise
   }
 
-  #onSettled(id: number): void {
+  /** The outcome of an operation is known. */
+  onSettled(id: number): void {
     this.#pending.delete(id)
     if (this.#idle === undefined || this.#pending.size > 0) return
     this.#idle.resolve()

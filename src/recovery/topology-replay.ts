@@ -215,7 +215,7 @@ export class TopologyReplay {
   }
 
   #call<N extends SynchronousName>(name: N, args: ArgsOf<N>): Promise<Method> {
-    const ticket = new Ticket<Method>(this.#counter.next(), 'recovery', {}, ignore)
+    const ticket = new Ticket<Method>(this.#counter.next(), 'recovery', {})
     this.#session.call(ticket, encodeRequest(name, args, this.#session.frameMax), ({ method }) => method)
     return ticket.promise
   }

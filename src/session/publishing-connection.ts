@@ -3,7 +3,6 @@
  * publishes while it is short of memory or disk, so publishing has one of its own, opened with the first publish:
  * everything else goes on then. If none is wanted, or none can be made, publishing shares the session's.
  */
-import type { ChannelListener } from '../connection/channel.js'
 import type { Connection, ConnectionEvents } from '../connection/connection.js'
 import { debugConnection } from '../debug.js'
 import { type AmqpError, ConnectionBrokenError, type ConnectionClosedError } from '../errors.js'
@@ -124,16 +123,6 @@ export class PublishingConnection implements ConnectionEvents {
   #report(): void {
     const state = this.#state
     if (state.name !== 'separate' && state.name !== 'shared') return
-    const connection = state.name === 'separate' ? state.connection : this.#shared
-    const { outbox, info } = connection
-    const isBlocked = (): boolean => this.blocked !== undefined
-    this.#listener?.onConnection({
-      outbox,
-      info,
-      get blocked() {
-        return isBlocked()
-      },
-      openChannel: (listener: ChannelListener, reserved) => connection.openChannel(listener, reserved),
-    })
+    this.#listener?.onConnection(state.name === 'separate' ? state.connection : this.#shared)
   }
 }
