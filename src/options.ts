@@ -159,8 +159,8 @@ export interface QueueConsumeOptions {
 export interface ConsumeMultiOptions {
   /**
    * The most messages that the loop may have received and not yet settled, over all queues of the consumer: 0 to 65535.
-   * 0 means no limit. With `noAck`, the most messages of each queue that may wait in the consumer's buffer; 0 then means
-   * 1000. @default 0
+   * 0 means no limit. With `noAck`, the most messages of each queue that may wait in the consumer's buffer; 0 then
+   * means 1000. @default 0
    */
   prefetchCount?: number
   /** Messages count as acknowledged when the loop receives them; `ack` is not called. @default false */
@@ -394,7 +394,7 @@ export interface ClientOptions {
   clientProperties?: Table
   /** The path of a Unix socket to connect to, instead of a host. */
   path?: string
-  /** Options of Node's TLS, used with `amqps://`: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized` and others. */
+  /** Options of Node's TLS, used with `amqps://`: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized` and more. */
   tls?: TlsOptions
   /** Milliseconds to open a connection, handshake included. @default 10000 */
   connectTimeout?: number
