@@ -1,40 +1,40 @@
 /**
- * Owns the tree of errors that the library throws and rejects with, and the mapping from AMQP reply codes to it.
+ * Owns the error classes that the library throws and rejects with, and the mapping from AMQP reply codes to them.
  * An error holds ids, codes and texts: never a live object, never a secret.
  */
 import * as codes from './constants.gen.js'
 import type { MessageProperties } from './options.js'
 import type { Table } from './util/field-value.js'
 
-/** Where an error comes from: the operation, and what the broker said of it. */
+/** The context of an error: the operation, and what the broker reported. */
 export interface ErrorContext {
-  /** The facade method that failed, for example `queueDeclare`. */
+  /** The client's method that failed, for example `queueDeclare`. */
   readonly operation?: string | undefined
-  /** The operation's number within its client; the same number stands in `debug` lines. */
+  /** The operation's number within its client; `debug` lines show the same number. */
   readonly ticket?: number | undefined
-  /** The AMQP reply code, where there is one. */
+  /** The AMQP reply code, if there is one. */
   readonly replyCode?: number | undefined
-  /** The class id of the method that the broker blames; 0 where it blames none. */
+  /** The class id of the method that the broker names as the cause; 0 if it names none. */
   readonly classId?: number | undefined
-  /** The method id of the method that the broker blames; 0 where it blames none. */
+  /** The method id of the method that the broker names as the cause; 0 if it names none. */
   readonly methodId?: number | undefined
-  /** The error behind this one. */
+  /** The underlying error. */
   readonly cause?: unknown
 }
 
-/** The base of every error of this library. */
+/** The base class of every error of this library. */
 export abstract class AmqpError extends Error {
   /** A stable name for programs to compare with, for example `'NOT_FOUND'`. */
   abstract readonly code: string
-  /** The AMQP reply code (AMQP 0-9-1, section 1.2 "AMQP-defined Constants"), where there is one. */
+  /** The AMQP reply code (AMQP 0-9-1, section 1.2 "AMQP-defined Constants"), if there is one. */
   readonly replyCode: number | undefined
-  /** The facade method that failed, where the error belongs to one. */
+  /** The client's method that failed, if the error belongs to one. */
   readonly operation: string | undefined
-  /** The number of the operation within its client, where the error belongs to one. */
+  /** The number of the operation within its client, if the error belongs to one. */
   readonly ticket: number | undefined
-  /** The class id of the method that the broker blamed, where it blamed one. */
+  /** The class id of the method that the broker names as the cause, if it names one. */
   readonly classId: number | undefined
-  /** The method id of the method that the broker blamed, where it blamed one. */
+  /** The method id of the method that the broker names as the cause, if it names one. */
   readonly methodId: number | undefined
 
   constructor(message: string, context: ErrorContext = {}) {
@@ -47,7 +47,7 @@ export abstract class AmqpError extends Error {
   }
 }
 
-/** A message that the broker could not route and gave back (basic.return). */
+/** A message that the broker could not route and returned (basic.return). */
 export interface ReturnedMessage {
   readonly exchange: string
   readonly routingKey: string
@@ -56,20 +56,20 @@ export interface ReturnedMessage {
   readonly headers: Table
 }
 
-/** 311: the message is larger than the broker or the queue takes. */
+/** 311: the message is larger than the broker or the queue accepts. */
 export class ContentTooLargeError extends AmqpError {
   override readonly name = 'ContentTooLargeError'
   override readonly code = 'CONTENT_TOO_LARGE'
 }
 
-/** 312: a `mandatory` message matched no queue; it is in `returned`. */
+/** 312: no queue matched a `mandatory` message; `returned` holds the message. */
 export class NoRouteError extends AmqpError {
   override readonly name = 'NoRouteError'
   override readonly code = 'NO_ROUTE'
 
   constructor(
     message: string,
-    /** The message as the broker gave it back. */
+    /** The message as the broker returned it. */
     readonly returned: ReturnedMessage,
     context: ErrorContext = {},
   ) {
@@ -77,19 +77,19 @@ export class NoRouteError extends AmqpError {
   }
 }
 
-/** 313: an `immediate` message found no consumer (RabbitMQ does not support `immediate`). */
+/** 313: no consumer was ready for an `immediate` message (RabbitMQ does not support `immediate`). */
 export class NoConsumersError extends AmqpError {
   override readonly name = 'NoConsumersError'
   override readonly code = 'NO_CONSUMERS'
 }
 
-/** 403: the user may not do this. */
+/** 403: the user has no permission, the name is reserved, or an exclusive consumer conflicts. */
 export class AccessRefusedError extends AmqpError {
   override readonly name = 'AccessRefusedError'
   override readonly code = 'ACCESS_REFUSED'
 }
 
-/** 404: there is no such queue or exchange. */
+/** 404: the queue or exchange does not exist. */
 export class NotFoundError extends AmqpError {
   override readonly name = 'NotFoundError'
   override readonly code = 'NOT_FOUND'
@@ -101,7 +101,7 @@ export class ResourceLockedError extends AmqpError {
   override readonly code = 'RESOURCE_LOCKED'
 }
 
-/** 406: a precondition does not hold, for example a declaration that differs from what exists. */
+/** 406: a precondition is not met, for example a queue exists with other options than the declared ones. */
 export class PreconditionFailedError extends AmqpError {
   override readonly name = 'PreconditionFailedError'
   override readonly code = 'PRECONDITION_FAILED'
@@ -119,7 +119,7 @@ export class ConnectionForcedError extends AmqpError {
   override readonly code = 'CONNECTION_FORCED'
 }
 
-/** 402: the virtual host is not valid. RabbitMQ says {@link NotAllowedError} for one that does not exist. */
+/** 402: the virtual host is invalid. If it does not exist, RabbitMQ reports {@link NotAllowedError}. */
 export class InvalidPathError extends AmqpError {
   override readonly name = 'InvalidPathError'
   override readonly code = 'INVALID_PATH'
@@ -137,7 +137,7 @@ export class AmqpSyntaxError extends AmqpError {
   override readonly code = 'SYNTAX_ERROR'
 }
 
-/** 503: a method came where it makes no sense. */
+/** 503: a method is not valid in the current state. */
 export class CommandInvalidError extends AmqpError {
   override readonly name = 'CommandInvalidError'
   override readonly code = 'COMMAND_INVALID'
@@ -149,19 +149,19 @@ export class ChannelError extends AmqpError {
   override readonly code = 'CHANNEL_ERROR'
 }
 
-/** 505: a frame came that was not expected, for example a body without a header. */
+/** 505: a frame arrived that was not expected, for example a body without a header. */
 export class UnexpectedFrameError extends AmqpError {
   override readonly name = 'UnexpectedFrameError'
   override readonly code = 'UNEXPECTED_FRAME'
 }
 
-/** 506: a limit was reached, on the broker's side or on ours (the message says which). */
+/** 506: a limit of the broker or of this client was reached; the message names it. */
 export class ResourceError extends AmqpError {
   override readonly name = 'ResourceError'
   override readonly code = 'RESOURCE_ERROR'
 }
 
-/** 530: the broker does not allow this; also a virtual host that does not exist. */
+/** 530: the broker does not allow this, or the virtual host does not exist. */
 export class NotAllowedError extends AmqpError {
   override readonly name = 'NotAllowedError'
   override readonly code = 'NOT_ALLOWED'
@@ -173,31 +173,31 @@ export class NotImplementedError extends AmqpError {
   override readonly code = 'NOT_IMPLEMENTED'
 }
 
-/** 541: the broker failed, or refuses a feature that it has deprecated. */
+/** 541: the broker failed, or it refuses a deprecated feature. */
 export class InternalError extends AmqpError {
   override readonly name = 'InternalError'
   override readonly code = 'INTERNAL_ERROR'
 }
 
-/** The connection could not be made or was lost; `cause` says how. */
+/** The connection could not be opened or was lost; `cause` says how. */
 export class ConnectionBrokenError extends AmqpError {
   override readonly name = 'ConnectionBrokenError'
   override readonly code = 'CONNECTION_BROKEN'
 }
 
-/** The client was closed, by `close()` or `drain()`, or was never connected. */
+/** The client was closed by `close()` or `drain()`, or has never connected. */
 export class ConnectionClosedError extends AmqpError {
   override readonly name = 'ConnectionClosedError'
   override readonly code = 'CONNECTION_CLOSED'
 }
 
-/** The broker refused the credentials, or offers no mechanism that this client can use. */
+/** The broker refused the credentials, or offers no mechanism that this client supports. */
 export class AuthenticationError extends AmqpError {
   override readonly name = 'AuthenticationError'
   override readonly code = 'AUTHENTICATION'
 }
 
-/** A `timeout` or a `connectTimeout` ran out. */
+/** A `timeout` or `connectTimeout` expired. */
 export class TimeoutError extends AmqpError {
   override readonly name = 'TimeoutError'
   override readonly code = 'TIMEOUT'
@@ -209,13 +209,13 @@ export class ConsumerCancelledError extends AmqpError {
   override readonly code = 'CONSUMER_CANCELLED'
 }
 
-/** A message was acked, nacked or rejected a second time, or never needed it (`noAck`). */
+/** A message was acked, nacked or rejected a second time, or was received with `noAck`. */
 export class AlreadySettledError extends AmqpError {
   override readonly name = 'AlreadySettledError'
   override readonly code = 'ALREADY_SETTLED'
 }
 
-/** A value that AMQP cannot carry, or an option that makes no sense. Nothing was sent. */
+/** AMQP cannot represent a value, or an option is invalid. Nothing was sent. */
 export class ArgumentError extends AmqpError {
   override readonly name = 'ArgumentError'
   override readonly code = 'ARGUMENT'
@@ -227,7 +227,7 @@ export class ProtocolError extends AmqpError {
   override readonly code = 'PROTOCOL'
 }
 
-/** The errors that need no more than a message and a context. */
+/** An error class whose constructor needs only a message and a context. */
 export type AmqpErrorClass = new (message: string, context?: ErrorContext) => AmqpError
 
 const classByReplyCode: Readonly<Record<number, AmqpErrorClass>> = {
@@ -251,8 +251,8 @@ const classByReplyCode: Readonly<Record<number, AmqpErrorClass>> = {
 }
 
 /**
- * The error for a channel.close or connection.close of the broker. A code that AMQP 0-9-1 does not define gives a
- * {@link ProtocolError} that carries it.
+ * Creates the error for a channel.close or connection.close of the broker. A reply code that AMQP 0-9-1 does not define
+ * gives a {@link ProtocolError} with that code.
  */
 export function errorFromReply(replyCode: number, replyText: string, context: ErrorContext): AmqpError {
   const subject = context.operation === undefined ? '' : `${context.operation}: `

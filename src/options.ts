@@ -1,19 +1,19 @@
 /**
  * Owns the types of the options that users pass, and of the plain results that they get back.
- * Holds no behaviour: defaults are applied, and values are checked, where they are used.
+ * Holds no behaviour: the code that uses an option applies its default and checks its value.
  */
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import type { FieldValue, Table } from './util/field-value.js'
 
-/** Every promise-returning operation takes these. */
+/** Options of every operation that returns a promise. */
 export interface OperationOptions {
-  /** Gives the operation up: its promise rejects with the signal's reason, at once. */
+  /** Cancels the operation when aborted: its promise rejects at once with the signal's reason. */
   signal?: AbortSignal | undefined
-  /** Gives the operation up after so many milliseconds, with a {@link TimeoutError}. @default none */
+  /** Milliseconds after which the operation rejects with a {@link TimeoutError}. @default none */
   timeout?: number | undefined
 }
 
-/** The properties of a message (AMQP 0-9-1, section 1.8.3 "basic class", fields), its headers apart. */
+/** The properties of a message (AMQP 0-9-1, section 1.8.3 "basic class", fields), without its headers. */
 export interface MessageProperties {
   /** The MIME type of the body. */
   contentType?: string
@@ -21,25 +21,25 @@ export interface MessageProperties {
   contentEncoding?: string
   /** 1: transient, 2: persistent. */
   deliveryMode?: number
-  /** 0 to 255; RabbitMQ's priority queues use what their `x-max-priority` allows. */
+  /** 0 to 255. RabbitMQ's priority queues use at most their `x-max-priority`. */
   priority?: number
-  /** Ties a reply to its request. */
+  /** Identifies the request that a reply belongs to. */
   correlationId?: string
-  /** The queue that a reply is wanted on. */
+  /** The queue to send the reply to. */
   replyTo?: string
   /** Time to live in milliseconds, written as a string. */
   expiration?: string
   /** The application's id of the message. */
   messageId?: string
-  /** When the message was made, in whole seconds. */
+  /** When the message was created. AMQP carries whole seconds. */
   timestamp?: Date
   /** The application's type of the message. */
   type?: string
-  /** The user that publishes; RabbitMQ refuses one that is not the connection's own (406). */
+  /** The publishing user. RabbitMQ refuses any other than the connection's user (406). */
   userId?: string
-  /** The application that publishes. */
+  /** The publishing application. */
   appId?: string
-  /** AMQP's reserved property, once `cluster-id`. */
+  /** A reserved property of AMQP, formerly `cluster-id`. */
   clusterId?: string
 }
 
@@ -47,13 +47,13 @@ export interface MessageProperties {
 export interface ExchangeDeclareOptions extends OperationOptions {
   /** `direct`, `fanout`, `topic`, `headers`, or a type that a plugin adds. @default 'direct' */
   type?: string
-  /** Outlives a restart of the broker. @default true */
+  /** Survives a restart of the broker. @default true */
   durable?: boolean
-  /** Is deleted when its last binding goes. @default false */
+  /** Deleted when its last binding is removed. @default false */
   autoDelete?: boolean
-  /** Takes messages from other exchanges only, not from publishers. @default false */
+  /** Accepts messages only from other exchanges, not from publishers. @default false */
   internal?: boolean
-  /** Asks only whether it exists; `NotFoundError` if not. @default false */
+  /** Only checks that it exists; rejects with `NotFoundError` if not. @default false */
   passive?: boolean
   /** Extension arguments, for example `alternate-exchange`. @default {} */
   arguments?: Table
@@ -61,7 +61,7 @@ export interface ExchangeDeclareOptions extends OperationOptions {
 
 /** Options of `exchangeDelete`. */
 export interface ExchangeDeleteOptions extends OperationOptions {
-  /** Deletes only an exchange without bindings, else `PreconditionFailedError`. @default false */
+  /** Deletes the exchange only if it has no bindings, else rejects with `PreconditionFailedError`. @default false */
   ifUnused?: boolean
 }
 
@@ -73,56 +73,61 @@ export interface BindOptions extends OperationOptions {
 
 /** Options of `queueDeclare`. */
 export interface QueueDeclareOptions extends OperationOptions {
-  /** Outlives a restart of the broker. @default true, unless `exclusive` */
+  /** Survives a restart of the broker. @default true, unless `exclusive` */
   durable?: boolean
-  /** Belongs to this connection and ends with it. @default false */
+  /** Usable only on this connection, and deleted when it closes. @default false */
   exclusive?: boolean
-  /** Is deleted when its last consumer goes. @default false */
+  /** Deleted when its last consumer is cancelled or gone. @default false */
   autoDelete?: boolean
-  /** Asks only whether it exists; `NotFoundError` if not. @default false */
+  /** Only checks that it exists; rejects with `NotFoundError` if not. @default false */
   passive?: boolean
   /** Extension arguments, for example `{ 'x-queue-type': 'quorum' }`. @default {} */
   arguments?: Table
 }
 
-/** What `queueDeclare` gives. */
+/** What `queueDeclare` resolves with. */
 export interface QueueDeclareResult {
-  /** The queue's name: the broker's choice where `''` was asked for. */
+  /** The queue's name: chosen by the broker if `''` was declared. */
   queue: string
-  /** How many messages were ready in it. */
+  /** The number of messages that were ready for delivery. */
   messageCount: number
-  /** How many consumers it had. */
+  /** The number of consumers. */
   consumerCount: number
 }
 
 /** Options of `queueDelete`. */
 export interface QueueDeleteOptions extends OperationOptions {
-  /** Deletes only a queue without consumers, else `PreconditionFailedError`. @default false */
+  /** Deletes the queue only if it has no consumers, else rejects with `PreconditionFailedError`. @default false */
   ifUnused?: boolean
-  /** Deletes only a queue without messages, else `PreconditionFailedError`. @default false */
+  /** Deletes the queue only if it is empty, else rejects with `PreconditionFailedError`. @default false */
   ifEmpty?: boolean
 }
 
-/** What `queueDelete` and `queuePurge` give. */
+/** What `queueDelete` and `queuePurge` resolve with. */
 export interface MessageCountResult {
-  /** How many messages were removed. */
+  /** The number of messages that were removed. */
   messageCount: number
 }
 
 /** Options of `basicPublish`: delivery options, headers, and the properties of the message. */
 export interface PublishOptions extends OperationOptions, MessageProperties {
-  /** A message that matches no queue comes back: the promise rejects with `NoRouteError`. Needs `confirm`. @default false */
+  /**
+   * If no queue matches, the broker returns the message and the promise rejects with `NoRouteError`. Requires
+   * `confirm`.
+   * @default false
+   */
   mandatory?: boolean
   /**
-   * Resolve when the broker has taken responsibility for the message (RabbitMQ, "Publisher Confirms"). With `false`,
-   * resolve when the message is handed to the connection, waiting while that is full. @default true
+   * `true`: the promise resolves when the broker has taken responsibility for the message (RabbitMQ, "Publisher
+   * Confirms"). `false`: it resolves when the message is handed to the connection, and waits while the connection
+   * cannot take more. @default true
    */
   confirm?: boolean
-  /** Short for `deliveryMode`: 2 if true, 1 if false. `deliveryMode` wins where both are given. @default true */
+  /** Short for `deliveryMode`: 2 if true, 1 if false. If both are given, `deliveryMode` is used. @default true */
   persistent?: boolean
   /**
-   * Sent again where the connection was lost before the broker confirmed it, so that the broker may get it twice. With
-   * `false`, reject with `ConnectionBrokenError` instead. @default true
+   * `true`: if the connection is lost before the broker confirms the message, the client sends it again, so the broker
+   * may get it twice. `false`: the promise rejects with `ConnectionBrokenError` instead. @default true
    */
   retry?: boolean
   /** The message's headers. @default none */
@@ -131,20 +136,20 @@ export interface PublishOptions extends OperationOptions, MessageProperties {
 
 /** Options of `basicGet`. */
 export interface GetOptions extends OperationOptions {
-  /** The broker forgets the message as soon as it has sent it. @default false */
+  /** The message counts as acknowledged when it is received; `ack` is not called. @default false */
   noAck?: boolean
 }
 
-/** Options of `basicConsume` that also hold per queue in `basicConsumeMulti`. */
+/** Options of `basicConsume`; in `basicConsumeMulti`, options of each queue. */
 export interface QueueConsumeOptions {
   /**
-   * No messages that this connection published; RabbitMQ ignores it, except on streams. There it needs
+   * Do not deliver messages that this connection published. RabbitMQ ignores this, except on streams. There it requires
    * `publishConnection: 'shared'`. @default false
    */
   noLocal?: boolean
-  /** Refuses to share the queue: `AccessRefusedError` if it has a consumer. @default false */
+  /** Permits no other consumer on the queue: `AccessRefusedError` if it already has one. @default false */
   exclusive?: boolean
-  /** A name for the consumer; made unique where the same one is used twice. @default a generated one */
+  /** The name of the consumer; the client makes it unique if it is used twice. @default a generated one */
   consumerTag?: string
   /** Consumer arguments, for example `x-priority` or `x-stream-offset`. @default {} */
   arguments?: Table
@@ -153,20 +158,21 @@ export interface QueueConsumeOptions {
 /** Options of `basicConsumeMulti`. */
 export interface ConsumeMultiOptions {
   /**
-   * How many messages may be handed out and not yet settled, over all queues of the consumer; 0 to 65535, where 0
-   * sets no limit. With `noAck`, how many may wait in the consumer's buffer. @default 0
+   * The most messages that the loop may have received and not yet settled, over all queues of the consumer: 0 to 65535.
+   * 0 means no limit. With `noAck`, the most messages of each queue that may wait in the consumer's buffer; 0 then
+   * means 1000. @default 0
    */
   prefetchCount?: number
-  /** Messages count as settled when they are handed out; `ack` is not called. @default false */
+  /** Messages count as acknowledged when the loop receives them; `ack` is not called. @default false */
   noAck?: boolean
-  /** Cancels the consumer when aborted: its iterator ends by throwing the signal's reason. */
+  /** Cancels the consumer when aborted: its iterator throws the signal's reason. */
   signal?: AbortSignal | undefined
 }
 
 /** Options of `basicConsume`. */
 export interface ConsumeOptions extends ConsumeMultiOptions, QueueConsumeOptions {}
 
-/** One queue of `basicConsumeMulti`: its name, or its name with options of its own. */
+/** One queue of `basicConsumeMulti`: its name, or its name with its own options. */
 export type QueueItem = string | (QueueConsumeOptions & { queue: string })
 
 /** Options of `message.ack()` and `basicAck`. */
@@ -177,41 +183,45 @@ export interface AckOptions {
 
 /** Options of `message.nack()` and `basicNack`. */
 export interface NackOptions extends AckOptions {
-  /** Gives the message back to its queue; `false` drops it or dead-letters it. @default true */
+  /** `true`: requeue the message. `false`: drop or dead-letter it. @default true */
   requeue?: boolean
 }
 
 /** Options of `message.reject()` and `basicReject`. */
 export interface RejectOptions {
-  /** Gives the message back to its queue; `false` drops it or dead-letters it. @default true */
+  /** `true`: requeue the message. `false`: drop or dead-letter it. @default true */
   requeue?: boolean
 }
 
 /** Options of `consumer.forEach`. */
 export interface ForEachOptions<M> {
-  /** How many handlers run at once. @default 1 */
+  /** The number of handlers that run concurrently. @default 1 */
   concurrency?: number
-  /** Ends the loop when aborted: handlers that run are waited for, then `forEach` resolves. */
+  /** Ends the loop when aborted: `forEach` waits for the running handlers, then resolves. */
   signal?: AbortSignal | undefined
-  /** Whether a message whose handler failed goes back to its queue. @default true */
+  /** Whether a message is requeued if its handler failed. @default true */
   requeue?: boolean
   /**
-   * Hears of every handler that failed, with the message that it failed on, after that was nacked. What it throws ends
-   * the consumer, and `forEach` rejects with it. @default failures are only nacked
+   * Called with the error of every failed handler and the message, after the message was nacked. If it throws, the
+   * consumer is cancelled and `forEach` rejects with that error. @default failures are only nacked
    */
   onError?: ((error: unknown, message: M) => void) | undefined
 }
 
 /** Options of `client.drain`. */
 export interface DrainOptions {
-  /** Milliseconds to wait for handlers and confirms; then the client is closed and `drain` rejects with `TimeoutError`. @default 30000 */
+  /**
+   * Milliseconds to wait for handlers and confirms. After that, the client closes and `drain` rejects with
+   * `TimeoutError`.
+   * @default 30000
+   */
   timeout?: number | undefined
 }
 
-/** How to authenticate. */
+/** The authentication mechanism (SASL). */
 export type Mechanism = 'PLAIN' | 'EXTERNAL' | 'AMQPLAIN'
 
-/** What a connection tells of the broker. */
+/** What the broker says about itself when a connection opens. */
 export interface ServerInfo {
   /** For example `RabbitMQ`. */
   product: string
@@ -219,123 +229,123 @@ export interface ServerInfo {
   version: string
   /** For example `Erlang/OTP 25.2.3`. */
   platform: string
-  /** The capabilities that the broker announces, for example `publisher_confirms`. */
+  /** The capabilities of the broker, for example `publisher_confirms`. */
   capabilities: Readonly<Record<string, boolean>>
-  /** The authentication mechanisms that it offers. */
+  /** The authentication mechanisms that the broker offers. */
   mechanisms: readonly string[]
-  /** The locales that it offers. */
+  /** The locales that the broker offers. */
   locales: readonly string[]
-  /** Everything else that it says of itself. */
+  /** All other server properties. */
   properties: Table
-  /** Where the connection leads: `host:port`, or the path of a unix socket. */
+  /** The peer of the connection: `host:port`, or the path of a Unix socket. */
   host: string
 }
 
-/** Where a transport is to lead. It holds no credentials. */
+/** The address that a transport connects to. It holds no credentials. */
 export interface Address {
   /** The host's name or address, without brackets. */
   readonly host: string
   readonly port: number
-  /** The path of a unix socket; where it is given, host and port do not count. */
+  /** The path of a Unix socket; if it is set, `host` and `port` are ignored. */
   readonly path?: string | undefined
-  /** TLS is wanted, with these options. */
+  /** The options for TLS; if absent, the transport uses no TLS. */
   readonly tls?: TlsOptions | undefined
 }
 
-/** What a transport tells the connection. All of it is called with no `this`. */
+/** The callbacks from a transport to the connection. They are called without `this`. */
 export interface TransportEvents {
-  /** Bytes came in. The transport must not change them afterwards. */
+  /** Call it with received bytes. The transport must not change them afterwards. */
   onData(chunk: Buffer): void
   /**
-   * Where the next bytes would best be put, if there is such a place: it spares a large body from being copied. A
-   * transport need not ask; one that does asks before each read, and passes to `onData` what it has put there, from the
-   * beginning on.
+   * Returns the buffer to read the next bytes into, if there is one: a large body then needs no copy. Calling it is
+   * optional. A transport that does so calls it before each read, and passes to `onData` the part of the buffer that it
+   * filled, from the beginning.
    */
   room?(): Buffer | undefined
-  /** The transport takes more, after a `write` that returned false. */
+  /** Call it when the transport accepts more data, after a `write` that returned false. */
   onDrain(): void
-  /** It is over: with an error where it broke, without one where the peer ended it. Called once. */
+  /** Call it once when the stream has closed: with an error if it failed, without one if the peer closed it. */
   onClose(error?: Error): void
 }
 
 /**
- * A stream of bytes to a broker, of one's own making: what Puka's `fileno`, `on_read`, `on_write` and `needs_write` were
- * for. `write` is asked at most once per tick of the event loop, with all that there is.
+ * A custom byte stream to a broker. It replaces Puka's `fileno`, `on_read`, `on_write` and `needs_write`. The client
+ * calls `write` at most once per turn of the event loop, with all data that is ready.
  */
 export interface Transport {
-  /** Begins to deliver; called once, before anything else. */
+  /** Starts to deliver events. Called once, before every other method. */
   start(events: TransportEvents): void
-  /** Sends the pieces in order. Returns false to ask for a pause until `onDrain`; what was passed is sent nonetheless. */
+  /** Sends the pieces in order. Returns false to ask for a pause until `onDrain`; it sends these pieces even then. */
   write(pieces: readonly Uint8Array[]): boolean
-  /** Ends the stream once everything written is sent, then reports `onClose`. */
+  /** Closes the stream after everything written is sent, then calls `onClose`. */
   end(): void
-  /** Drops the stream at once, then reports `onClose`. */
+  /** Closes the stream at once, then calls `onClose`. */
   destroy(): void
 }
 
-/** Opens a transport to an address; rejects, or throws, where that fails. */
+/** Opens a transport to an address; rejects or throws if that fails. */
 export type TransportFactory = (address: Address, signal: AbortSignal) => Transport | Promise<Transport>
 
 /**
- * Where to connect: a URL, several, or a function that is asked before each attempt, and again when publishing gets its
- * own connection, for example for a fresh token.
+ * Where to connect: a URL, several URLs, or a function that returns them. The client calls the function before each
+ * attempt, and again when it opens the connection for publishing, so that it can return a fresh token, for example.
  */
 export type UrlSource =
   | string
   | readonly string[]
   | (() => string | readonly string[] | Promise<string | readonly string[]>)
 
-/** How a lost connection is recovered: over and over, with delays that grow, until it works or a limit is reached. */
+/** How a lost connection is recovered: with exponential backoff, until an attempt succeeds or a limit is reached. */
 export interface RecoveryOptions {
-  /** Milliseconds before the first attempt, at most: each delay is drawn from 0 to its limit. @default 250 */
+  /** The limit of the first delay, in milliseconds. Each delay is random, between 0 and its limit. @default 250 */
   initialDelay?: number
-  /** The limit that the delays grow to, in milliseconds. @default 30000 */
+  /** The largest limit of a delay, in milliseconds. @default 30000 */
   maxDelay?: number
-  /** By how much the limit grows from attempt to attempt. @default 2 */
+  /** The factor by which the limit grows with each attempt. @default 2 */
   factor?: number
-  /** How many attempts may fail in a row before the client ends. @default Infinity */
+  /** The number of failed attempts in a row after which the client closes. @default Infinity */
   maxAttempts?: number
-  /** How many milliseconds may go by without a connection before the client ends. @default Infinity */
+  /** Milliseconds without a connection after which the client closes. @default Infinity */
   maxTime?: number
   /**
-   * Go on also where the broker refuses the user or the virtual host, or no AMQP is spoken. With `false`, that ends the
-   * client. @default true
+   * `true`: retry even if the broker refuses the user or the virtual host, or if the peer does not speak AMQP. `false`:
+   * close the client then. @default true
    */
   retryRefused?: boolean
 }
 
-/** What recovery could not bring back. */
+/** A part of the topology that recovery could not restore. */
 export interface TopologyEntity {
   readonly kind: 'exchange' | 'queue' | 'binding'
-  /** Its name; of a binding: `source -> destination (routing key)`. */
+  /** Its name; for a binding: `source -> destination (routing key)`. */
   readonly name: string
 }
 
-/** An attempt to connect anew. */
+/** A reconnect attempt. */
 export interface ReconnectAttempt {
-  /** 1, 2, ... since the connection was lost. */
+  /** The number of the attempt since the connection was lost: 1, 2, ... */
   readonly attempt: number
-  /** Milliseconds until it is made. */
+  /** Milliseconds until the attempt starts. */
   readonly delay: number
-  /** The host that is tried first. */
+  /** The host that the client tries first. */
   readonly host: string
-  /** What the attempt before came to, or how the connection was lost. */
+  /** The error of the previous attempt, or of the lost connection. */
   readonly error: Error
 }
 
-/** What a client is at. */
+/** The state of a client. */
 export type ClientState =
   | { readonly name: 'idle' }
   /** `attempt` counts from 1. */
   | { readonly name: 'connecting'; readonly attempt: number }
-  /** `blocked` is the broker's reason not to take messages for now. */
+  /** `blocked` is the broker's reason if it currently accepts no messages. */
   | { readonly name: 'open'; readonly server: ServerInfo; readonly blocked: string | undefined }
-  /** The connection was lost at `since`; `error` is the last that is known of it. */
+  /** The connection was lost at `since`; `error` is the latest error. */
   | { readonly name: 'reconnecting'; readonly attempt: number; readonly since: Date; readonly error: Error }
-  /** `error` is why, unless the client was closed by its user. */
+  /** `error` is the cause; it is undefined if the user closed the client. */
   | { readonly name: 'closed'; readonly error: Error | undefined }
 
-/** What a client has done since it was made, and what it is at. */
+/** What a client has done since it was created, and what is pending. */
 export interface ClientMetrics {
   /** Publishes that were accepted. */
   readonly published: number
@@ -343,85 +353,104 @@ export interface ClientMetrics {
   readonly confirmed: number
   /** Publishes that the broker refused (basic.nack). */
   readonly nacked: number
-  /** Publishes that came back (basic.return). */
+  /** Publishes that the broker returned (basic.return). */
   readonly returned: number
-  /** Publishes that were sent again, after a channel or the connection was lost. */
+  /** Publishes that were sent again after the loss of a channel or the connection. */
   readonly resent: number
-  /** Messages that came in. */
+  /** Messages that were received. */
   readonly delivered: number
   /** Messages that were acked, nacked or rejected. */
   readonly settled: number
-  /** Messages that were settled too late: their channel was gone. */
+  /** Messages that were settled too late: their channel had closed. */
   readonly staleSettlements: number
-  /** How often a lost connection was replaced. */
+  /** The number of successful reconnects. */
   readonly reconnects: number
   readonly bytesReceived: number
   readonly bytesSent: number
-  /** Publishes that are neither confirmed nor given up. */
+  /** Publishes that are neither confirmed nor failed. */
   readonly pendingPublishes: number
-  /** The bytes of these, as they are kept to be sent, or sent again. */
+  /** The encoded size of these publishes, in bytes. */
   readonly pendingPublishBytes: number
-  /** Operations that are under way, or wait. */
+  /** Operations that are in progress or waiting. */
   readonly pendingOperations: number
 }
 
-/** Options of a client. What the URL says wins over `username`, `password` and `vhost`. */
+/** Options of a client. Values in the URL take precedence over `username`, `password` and `vhost`. */
 export interface ClientOptions {
-  /** The user, where the URL names none. @default 'guest' */
+  /** The user, if the URL has none. @default 'guest' */
   username?: string
-  /** The password, where the URL gives none. @default 'guest' */
+  /** The password, if the URL has none. @default 'guest' */
   password?: string
-  /** The virtual host, where the URL names none. @default '/' */
+  /** The virtual host, if the URL has none. @default '/' */
   vhost?: string
-  /** The authentication mechanism. @default EXTERNAL with a client certificate and no user, else PLAIN, else AMQPLAIN */
+  /**
+   * The authentication mechanism.
+   * @default EXTERNAL with a client certificate and no user, else PLAIN, else AMQPLAIN
+   */
   mechanism?: Mechanism
   /** A name for the connection, shown in RabbitMQ's management pages. */
   connectionName?: string
-  /** More properties to tell the broker about this client. */
+  /** Additional client properties, sent to the broker. */
   clientProperties?: Table
-  /** The path of a unix socket to connect to instead of a host. */
+  /** The path of a Unix socket to connect to, instead of a host. */
   path?: string
-  /** Options for TLS, used with `amqps://`: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized` and the rest of Node's. */
+  /** Options of Node's TLS, used with `amqps://`: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized` and more. */
   tls?: TlsOptions
-  /** Milliseconds for a connection to be made, handshake included. @default 10000 */
+  /** Milliseconds to open a connection, handshake included. @default 10000 */
   connectTimeout?: number
-  /** Seconds between heartbeats to ask for; 0 switches them off. The lower of both sides' wishes holds. @default 30 */
+  /**
+   * Requested seconds between heartbeats; 0 disables them. The lower value of client and broker is used.
+   * @default 30
+   */
   heartbeat?: number
-  /** The largest frame to ask for, in bytes: 8192 or more, or 0 for no limit of ours. @default 131072 */
+  /** Requested maximum frame size in bytes: 8192 or more, or 0 for no limit on the client's side. @default 131072 */
   frameMax?: number
-  /** The most channels to ask for: 4 to 65535. @default 2047 */
+  /** Requested maximum number of channels: 4 to 65535. @default 2047 */
   channelMax?: number
-  /** How many operations run at once, each on a channel of its own; the rest wait. @default 32 */
+  /** The number of operations that run concurrently, each on its own channel; further ones wait. @default 32 */
   operationConcurrency?: number
-  /** How many operations may wait for their turn before further ones fail with `ResourceError`. @default 100000 */
+  /** The number of operations that may wait; further ones reject with `ResourceError`. @default 100000 */
   maxPendingOperations?: number
-  /** How many bytes of publishes may be unconfirmed or unsent before further ones fail with `ResourceError`. @default 268435456 */
+  /**
+   * The bytes of publishes that may be unsent or unconfirmed; further ones reject with `ResourceError`.
+   * @default 268435456
+   */
   maxPendingPublishBytes?: number
-  /** How many publishes may be unconfirmed or unsent before further ones fail with `ResourceError`. @default 1000000 */
+  /**
+   * The number of publishes that may be unsent or unconfirmed; further ones reject with `ResourceError`.
+   * @default 1000000
+   */
   maxPendingPublishes?: number
   /**
-   * The connection to publish on. `separate`: one of its own, opened with the first publish, so that everything else
-   * goes on while RabbitMQ, short of memory or disk, reads nothing from connections that publish (RabbitMQ, "Memory and
-   * Disk Alarms"). `shared`: the one connection. @default 'separate'; with a `transport` of one's own, 'shared'
+   * The connection to publish on. `separate`: a second connection, opened with the first publish. During a memory or
+   * disk alarm, RabbitMQ reads nothing from connections that publish (RabbitMQ, "Memory and Disk Alarms"); everything
+   * else then continues on the first connection. `shared`: the same connection as for everything else.
+   * @default 'separate'; with a custom `transport`, 'shared'
    */
   publishConnection?: 'separate' | 'shared'
-  /** The largest message to accept, in bytes; a larger one ends the connection. @default 134217728 (RabbitMQ's own default limit) */
+  /**
+   * The largest message to accept, in bytes; a larger one closes the connection.
+   * @default 134217728 (RabbitMQ's own default limit)
+   */
   maxMessageSize?: number
-  /** Further hosts, as `host` or `host:port`, with all else as in the first URL. @default [] */
+  /** Additional hosts, as `host` or `host:port`; everything else is taken from the first URL. @default [] */
   hosts?: readonly string[]
-  /** The order in which hosts are tried: at random, which spreads clients over a cluster, or as given. @default 'shuffled' */
+  /**
+   * The order in which hosts are tried: random, which distributes clients over a cluster, or as given.
+   * @default 'shuffled'
+   */
   hostOrder?: 'shuffled' | 'fixed'
-  /** How a lost connection is recovered; `false`: not at all. @default {} */
+  /** How a lost connection is recovered; `false` disables recovery. @default {} */
   recovery?: false | RecoveryOptions
-  /** `connect()` does not give up at the first failure, but goes on as `recovery` says. @default false */
+  /** If the first `connect()` fails, retry as `recovery` says instead of rejecting. @default false */
   retryInitial?: boolean
   /**
    * What publishes and operations do while there is no connection: wait for the next one, within the limits of
-   * `maxPendingPublishes`, `maxPendingPublishBytes` and `maxPendingOperations`, or fail with `ConnectionBrokenError`.
+   * `maxPendingPublishes`, `maxPendingPublishBytes` and `maxPendingOperations`, or reject with `ConnectionBrokenError`.
    * @default 'wait'
    */
   whileOffline?: 'wait' | 'fail'
-  /** A transport of one's own, in place of TCP, TLS and unix sockets. */
+  /** A custom transport, instead of TCP, TLS and Unix sockets. */
   transport?: TransportFactory
 }
 

@@ -1,11 +1,11 @@
 /**
- * Owns the reading of AMQP URLs (RabbitMQ, "URI Specification" and "URI Query Parameters"). Its errors never repeat
- * the URL, since it may hold a password.
+ * Owns the parsing of AMQP URLs (RabbitMQ, "URI Specification" and "URI Query Parameters"). Its errors never repeat
+ * the URL, because it may contain a password.
  */
 import { ArgumentError } from './errors.js'
 import type { Mechanism } from './options.js'
 
-/** What a URL says; what it leaves out is absent. */
+/** The parts of a URL; a part that the URL does not have is absent. */
 export interface ParsedUrl {
   secure: boolean
   host: string
@@ -30,7 +30,7 @@ const MECHANISMS: ReadonlyMap<string, Mechanism> = new Map([
   ['amqplain', 'AMQPLAIN'],
 ])
 
-/** Reads `amqp://user:password@host:port/vhost?query`; every part but the scheme may be missing. */
+/** Parses `amqp://user:password@host:port/vhost?query`; every part except the scheme is optional. */
 export function parseUrl(url: string): ParsedUrl {
   if (typeof url !== 'string') throw new ArgumentError(`the URL must be a string, got ${typeof url}`)
   const match = PATTERN.exec(url)
@@ -40,7 +40,7 @@ export function parseUrl(url: string): ParsedUrl {
     )
   }
   const [, scheme = '', userinfo, host = '', port, vhost, query] = match
-  // A part of a password that is not %-encoded would pass for a host, a port or a vhost, and be repeated as such.
+  // If a password is not %-encoded, a part of it could be taken for a host, a port or a vhost, and appear in an error.
   if (vhost?.includes('@') || query?.includes('@')) {
     throw new ArgumentError(
       'the URL holds an @ behind the host: in user, password and vhost, special characters must be %-encoded',

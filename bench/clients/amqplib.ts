@@ -1,46 +1,46 @@
 /** Owns the workloads on amqplib, as its README and its channel API reference show them. */
 import { once } from 'node:events'
-import amqplib, { type Channel, type ChannelModel, type ConsumeMessage } from 'amqplib'
+import amqplib, { type Channel, type ChannelModel, type ConfirmChannel, type ConsumeMessage } from 'amqplib'
 import {
   CONCURRENCY,
   type Context,
   type Driver,
-  frameMaxFor,
+  declareRounds,
   keepInFlight,
-  namesFor,
   PREFETCH,
+  receive,
+  repeat,
   sink,
+  urlFor,
 } from './driver.js'
 
-function open({ job }: Context): Promise<ChannelModel> {
-  const frameMax = frameMaxFor(job.body)
-  return amqplib.connect(frameMax === 0 ? job.url : `${job.url}?frameMax=${frameMax}`)
+function connect({ job }: Context): Promise<ChannelModel> {
+  return amqplib.connect(urlFor(job))
 }
 
-const optionsOf = ({ headers }: Context) => ({
-  persistent: true,
-  ...(headers === undefined ? {} : { headers }),
-})
+async function open(context: Context): Promise<Channel> {
+  return (await connect(context)).createChannel()
+}
 
-/** Consumes until the meter says that it is enough; `onMessage` says so. */
+async function openConfirm(context: Context): Promise<ConfirmChannel> {
+  return (await connect(context)).createConfirmChannel()
+}
+
+const optionsOf = ({ options }: Context) => ({ persistent: true, ...options })
+
 function consume(
   channel: Channel,
-  queue: string,
+  context: Context,
   noAck: boolean,
-  onMessage: (message: ConsumeMessage) => boolean,
+  onMessage: (message: ConsumeMessage) => void,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const deliver = (message: ConsumeMessage | null): void => {
-      if (message !== null && onMessage(message)) resolve()
-    }
-    channel.consume(queue, deliver, { noAck }).catch(reject)
-  })
+  return receive(context, deliver => channel.consume(context.job.queue, deliver, { noAck }), onMessage)
 }
 
 export const driver: Driver = {
   async publish(context) {
     const { job, meter, body } = context
-    const channel = await (await open(context)).createChannel()
+    const channel = await open(context)
     const options = optionsOf(context)
     do {
       // A channel that returns false asks for a pause.
@@ -50,7 +50,7 @@ export const driver: Driver = {
 
   async confirm(context) {
     const { job, body } = context
-    const channel = await (await open(context)).createConfirmChannel()
+    const channel = await openConfirm(context)
     const options = optionsOf(context)
     await keepInFlight(context, onConfirm => {
       channel.publish('', job.queue, body, options, onConfirm)
@@ -58,51 +58,43 @@ export const driver: Driver = {
   },
 
   async 'one-by-one'(context) {
-    const { job, meter, body } = context
-    const channel = await (await open(context)).createConfirmChannel()
+    const { job, body } = context
+    const channel = await openConfirm(context)
     const options = optionsOf(context)
-    do {
-      await new Promise<void>((resolve, reject) => {
+    const publish = (): Promise<void> =>
+      new Promise((resolve, reject) => {
         channel.publish('', job.queue, body, options, error => (error === null ? resolve() : reject(error)))
       })
-    } while (!meter.tick())
+    await repeat(context, publish)
   },
 
   async consume(context) {
-    const { job, meter } = context
-    const channel = await (await open(context)).createChannel()
-    await consume(channel, job.queue, true, message => {
-      sink.bytes += message.content.length
-      return meter.tick()
+    await consume(await open(context), context, true, ({ content }) => {
+      sink.bytes += content.length
     })
   },
 
   async 'consume-read'(context) {
-    const { job, meter } = context
-    const channel = await (await open(context)).createChannel()
-    await consume(channel, job.queue, true, ({ properties, content }) => {
+    await consume(await open(context), context, true, ({ properties, content }) => {
       if (properties.messageId !== undefined && properties.headers?.['x-attempt'] === 3) {
         sink.bytes += content.length
       }
-      return meter.tick()
     })
   },
 
   async 'consume-ack'(context) {
-    const { job, meter } = context
-    const channel = await (await open(context)).createChannel()
+    const channel = await open(context)
     await channel.prefetch(PREFETCH)
-    await consume(channel, job.queue, false, message => {
+    await consume(channel, context, false, message => {
       sink.bytes += message.content.length
       channel.ack(message)
-      return meter.tick()
     })
   },
 
   // Its way to limit how many handlers run is the prefetch count.
   async 'for-each'(context) {
     const { job, meter } = context
-    const channel = await (await open(context)).createChannel()
+    const channel = await open(context)
     await channel.prefetch(CONCURRENCY)
     const handler = async (message: ConsumeMessage): Promise<void> => {
       sink.bytes += message.content.length
@@ -119,19 +111,12 @@ export const driver: Driver = {
   },
 
   async request(context) {
-    const { job, meter } = context
-    const channel = await (await open(context)).createChannel()
-    do await channel.checkQueue(job.queue)
-    while (!meter.tick())
+    const channel = await open(context)
+    await repeat(context, () => channel.checkQueue(context.job.queue))
   },
 
   async declares(context) {
-    const { meter } = context
-    const channel = await (await open(context)).createChannel()
-    for (let round = 0; ; round++) {
-      const names = namesFor(context, round)
-      await Promise.all(names.map(name => channel.assertQueue(name)))
-      if (meter.ticks(names.length)) return
-    }
+    const channel = await open(context)
+    await declareRounds(context, name => channel.assertQueue(name))
   },
 }

@@ -7,92 +7,81 @@ import {
   CONCURRENCY,
   type Context,
   type Driver,
-  frameMaxFor,
+  declareRounds,
   keepInFlight,
-  namesFor,
   PREFETCH,
+  receive,
+  repeat,
   sink,
+  urlFor,
 } from './driver.js'
 
 async function open({ job }: Context): Promise<AMQPChannel> {
-  const frameMax = frameMaxFor(job.body)
-  const client = new AMQPClient(frameMax === 0 ? job.url : `${job.url}?frameMax=${frameMax}`)
-  return (await client.connect()).channel()
+  return (await new AMQPClient(urlFor(job)).connect()).channel()
 }
 
-async function confirmChannel(context: Context): Promise<AMQPChannel> {
+async function openConfirm(context: Context): Promise<AMQPChannel> {
   const channel = await open(context)
   await channel.confirmSelect()
   return channel
 }
 
-const optionsOf = ({ headers }: Context) => ({
-  deliveryMode: 2,
-  ...(headers === undefined ? {} : { headers }),
-})
+const optionsOf = ({ options }: Context) => ({ deliveryMode: 2, ...options })
+
+async function publishMany(channel: AMQPChannel, context: Context): Promise<void> {
+  const { job, body } = context
+  const options = optionsOf(context)
+  await keepInFlight(context, onDone => {
+    void channel.basicPublish('', job.queue, body, options).then(onDone)
+  })
+}
 
 function consume(
   channel: AMQPChannel,
-  queue: string,
+  context: Context,
   noAck: boolean,
-  onMessage: (message: AMQPMessage) => boolean,
+  onMessage: (message: AMQPMessage) => void,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const deliver = (message: AMQPMessage): void => {
-      if (onMessage(message)) resolve()
-    }
-    channel.basicConsume(queue, { noAck }, deliver).catch(reject)
-  })
+  return receive(context, deliver => channel.basicConsume(context.job.queue, { noAck }, deliver), onMessage)
 }
 
 export const driver: Driver = {
   // A promise resolves when the message is handed to the socket: many are asked for at once.
   async publish(context) {
-    const channel = await open(context)
-    const options = optionsOf(context)
-    await keepInFlight(context, onWritten => {
-      void channel.basicPublish('', context.job.queue, context.body, options).then(onWritten)
-    })
+    await publishMany(await open(context), context)
   },
 
   async confirm(context) {
-    const channel = await confirmChannel(context)
-    const options = optionsOf(context)
-    await keepInFlight(context, onConfirm => {
-      void channel.basicPublish('', context.job.queue, context.body, options).then(onConfirm)
-    })
+    await publishMany(await openConfirm(context), context)
   },
 
   async 'one-by-one'(context) {
-    const channel = await confirmChannel(context)
+    const { job, body } = context
+    const channel = await openConfirm(context)
     const options = optionsOf(context)
-    do await channel.basicPublish('', context.job.queue, context.body, options)
-    while (!context.meter.tick())
+    await repeat(context, () => channel.basicPublish('', job.queue, body, options))
   },
 
   async consume(context) {
-    await consume(await open(context), context.job.queue, true, ({ body }) => {
+    await consume(await open(context), context, true, ({ body }) => {
       sink.bytes += body?.length ?? 0
-      return context.meter.tick()
     })
   },
 
   async 'consume-read'(context) {
-    await consume(await open(context), context.job.queue, true, ({ properties, body }) => {
+    await consume(await open(context), context, true, ({ properties, body }) => {
       if (properties.messageId !== undefined && properties.headers?.['x-attempt'] === 3) {
         sink.bytes += body?.length ?? 0
       }
-      return context.meter.tick()
     })
   },
 
   async 'consume-ack'(context) {
     const channel = await open(context)
     await channel.basicQos(PREFETCH)
-    await consume(channel, context.job.queue, false, message => {
+    await consume(channel, context, false, message => {
       sink.bytes += message.body?.length ?? 0
       void message.ack()
-      return context.meter.tick()
     })
   },
 
@@ -110,19 +99,12 @@ export const driver: Driver = {
   },
 
   async request(context) {
-    const { job, meter } = context
     const channel = await open(context)
-    do await channel.queueDeclare(job.queue, { passive: true })
-    while (!meter.tick())
+    await repeat(context, () => channel.queueDeclare(context.job.queue, { passive: true }))
   },
 
   async declares(context) {
-    const { meter } = context
     const channel = await open(context)
-    for (let round = 0; ; round++) {
-      const names = namesFor(context, round)
-      await Promise.all(names.map(name => channel.queueDeclare(name)))
-      if (meter.ticks(names.length)) return
-    }
+    await declareRounds(context, name => channel.queueDeclare(name))
   },
 }

@@ -1,38 +1,41 @@
 /** Owns the workloads on this package's own build. */
 import type * as Puka from '../../src/index.js'
-import { CONCURRENCY, type Context, type Driver, keepInFlight, namesFor, PREFETCH, sink } from './driver.js'
+import {
+  CONCURRENCY,
+  type Context,
+  type Driver,
+  declareRounds,
+  keepInFlight,
+  PREFETCH,
+  repeat,
+  sink,
+} from './driver.js'
 
 async function open({ job }: Context): Promise<Puka.Client> {
   const { connect } = (await import(job.library)) as typeof Puka
   return connect(job.url)
 }
 
-const optionsOf = ({ headers }: Context): Puka.PublishOptions => (headers === undefined ? {} : { headers })
-
 export const driver: Driver = {
   async publish(context) {
-    const { job, meter, body } = context
+    const { job, body } = context
     const client = await open(context)
-    const options = { ...optionsOf(context), confirm: false }
-    do await client.basicPublish('', job.queue, body, options)
-    while (!meter.tick())
+    const options = { ...context.options, confirm: false }
+    await repeat(context, () => client.basicPublish('', job.queue, body, options))
   },
 
   async confirm(context) {
-    const { job, body } = context
+    const { job, body, options } = context
     const client = await open(context)
-    const options = optionsOf(context)
     await keepInFlight(context, onConfirm => {
       void client.basicPublish('', job.queue, body, options).then(onConfirm)
     })
   },
 
   async 'one-by-one'(context) {
-    const { job, meter, body } = context
+    const { job, body, options } = context
     const client = await open(context)
-    const options = optionsOf(context)
-    do await client.basicPublish('', job.queue, body, options)
-    while (!meter.tick())
+    await repeat(context, () => client.basicPublish('', job.queue, body, options))
   },
 
   async consume(context) {
@@ -76,19 +79,12 @@ export const driver: Driver = {
   },
 
   async request(context) {
-    const { job, meter } = context
     const client = await open(context)
-    do await client.queueDeclare(job.queue, { passive: true })
-    while (!meter.tick())
+    await repeat(context, () => client.queueDeclare(context.job.queue, { passive: true }))
   },
 
   async declares(context) {
-    const { meter } = context
     const client = await open(context)
-    for (let round = 0; ; round++) {
-      const names = namesFor(context, round)
-      await Promise.all(names.map(name => client.queueDeclare(name)))
-      if (meter.ticks(names.length)) return
-    }
+    await declareRounds(context, name => client.queueDeclare(name))
   },
 }

@@ -7,98 +7,94 @@ import {
   CONCURRENCY,
   type Context,
   type Driver,
+  declareRounds,
   frameMaxFor,
   keepInFlight,
-  namesFor,
   PREFETCH,
+  receive,
+  repeat,
   sink,
 } from './driver.js'
 
-function open({ job }: Context): Connection {
+function connect({ job }: Context): Connection {
   const frameMax = frameMaxFor(job.body)
   return new Connection({ url: job.url, ...(frameMax === 0 ? {} : { frameMax }) })
 }
 
-const envelopeOf = ({ job, headers }: Context) => ({
-  routingKey: job.queue,
-  durable: true,
-  ...(headers === undefined ? {} : { headers }),
-})
+function open(context: Context): Promise<Channel> {
+  return connect(context).acquire()
+}
 
-function consume(
-  channel: Channel,
-  queue: string,
-  noAck: boolean,
-  onMessage: (message: AsyncMessage) => boolean,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const deliver = (message: AsyncMessage): void => {
-      if (onMessage(message)) resolve()
-    }
-    channel.basicConsume({ queue, noAck }, deliver).catch(reject)
+async function openConfirm(context: Context): Promise<Channel> {
+  const channel = await open(context)
+  await channel.confirmSelect()
+  return channel
+}
+
+const envelopeOf = ({ job, options }: Context) => ({ routingKey: job.queue, durable: true, ...options })
+
+async function publishMany(channel: Channel, context: Context): Promise<void> {
+  const { body } = context
+  const envelope = envelopeOf(context)
+  await keepInFlight(context, onDone => {
+    void channel.basicPublish(envelope, body).then(onDone)
   })
 }
 
-async function confirmChannel(context: Context): Promise<Channel> {
-  const channel = await open(context).acquire()
-  await channel.confirmSelect()
-  return channel
+function consume(
+  channel: Channel,
+  context: Context,
+  noAck: boolean,
+  onMessage: (message: AsyncMessage) => void,
+): Promise<void> {
+  return receive(
+    context,
+    deliver => channel.basicConsume({ queue: context.job.queue, noAck }, deliver),
+    onMessage,
+  )
 }
 
 export const driver: Driver = {
   // A promise resolves when the message is handed to the socket: many are asked for at once.
   async publish(context) {
-    const channel = await open(context).acquire()
-    const envelope = envelopeOf(context)
-    await keepInFlight(context, onWritten => {
-      void channel.basicPublish(envelope, context.body).then(onWritten)
-    })
+    await publishMany(await open(context), context)
   },
 
   async confirm(context) {
-    const channel = await confirmChannel(context)
-    const envelope = envelopeOf(context)
-    await keepInFlight(context, onConfirm => {
-      void channel.basicPublish(envelope, context.body).then(onConfirm)
-    })
+    await publishMany(await openConfirm(context), context)
   },
 
   async 'one-by-one'(context) {
-    const channel = await confirmChannel(context)
+    const { body } = context
+    const channel = await openConfirm(context)
     const envelope = envelopeOf(context)
-    do await channel.basicPublish(envelope, context.body)
-    while (!context.meter.tick())
+    await repeat(context, () => channel.basicPublish(envelope, body))
   },
 
   async consume(context) {
-    const channel = await open(context).acquire()
-    await consume(channel, context.job.queue, true, message => {
-      sink.bytes += message.body.length
-      return context.meter.tick()
+    await consume(await open(context), context, true, ({ body }) => {
+      sink.bytes += body.length
     })
   },
 
   async 'consume-read'(context) {
-    const channel = await open(context).acquire()
-    await consume(channel, context.job.queue, true, ({ messageId, headers, body }) => {
+    await consume(await open(context), context, true, ({ messageId, headers, body }) => {
       if (messageId !== undefined && headers?.['x-attempt'] === 3) sink.bytes += body.length
-      return context.meter.tick()
     })
   },
 
   async 'consume-ack'(context) {
-    const channel = await open(context).acquire()
+    const channel = await open(context)
     await channel.basicQos({ prefetchCount: PREFETCH })
-    await consume(channel, context.job.queue, false, ({ deliveryTag, body }) => {
+    await consume(channel, context, false, ({ deliveryTag, body }) => {
       sink.bytes += body.length
       channel.basicAck({ deliveryTag })
-      return context.meter.tick()
     })
   },
 
   async 'for-each'(context) {
     const { job, meter } = context
-    const connection = open(context)
+    const connection = connect(context)
     const options = {
       queue: job.queue,
       queueOptions: { durable: true },
@@ -115,19 +111,12 @@ export const driver: Driver = {
   },
 
   async request(context) {
-    const { job, meter } = context
-    const channel = await open(context).acquire()
-    do await channel.queueDeclare({ queue: job.queue, passive: true })
-    while (!meter.tick())
+    const channel = await open(context)
+    await repeat(context, () => channel.queueDeclare({ queue: context.job.queue, passive: true }))
   },
 
   async declares(context) {
-    const { meter } = context
-    const channel = await open(context).acquire()
-    for (let round = 0; ; round++) {
-      const names = namesFor(context, round)
-      await Promise.all(names.map(queue => channel.queueDeclare({ queue, durable: true })))
-      if (meter.ticks(names.length)) return
-    }
+    const channel = await open(context)
+    await declareRounds(context, queue => channel.queueDeclare({ queue, durable: true }))
   },
 }

@@ -5,7 +5,7 @@
 
 import { Id } from '../wire/frames.js'
 import type { Ticker } from '../worker/ticker.js'
-import { type Context, type Driver, inFlightFor, namesFor, PREFETCH } from './driver.js'
+import { type Context, type Driver, inFlightFor, namesFor, PREFETCH, repeat } from './driver.js'
 import { RawConnection } from './raw-connection.js'
 
 const CHUNK = 65_536
@@ -13,30 +13,31 @@ const CHUNK = 65_536
 /** Writes one message after the other, in chunks, until the meter says that it is enough. */
 async function flood(connection: RawConnection, message: Buffer, meter: Ticker): Promise<void> {
   const count = Math.max(1, Math.floor(CHUNK / message.length))
-  const chunk = repeat(message, count)
+  const chunk = copies(message, count)
   do if (!connection.write(chunk)) await connection.drained()
   while (!meter.ticks(count))
 }
 
-function repeat(message: Buffer, count: number): Buffer {
+function copies(message: Buffer, count: number): Buffer {
   return Buffer.concat(Array.from({ length: count }, () => message))
 }
 
-/** Consumes, acking all that a read brought with one ack. */
-function consume(connection: RawConnection, context: Context, prefetch: number): Promise<void> {
-  return new Promise(resolve => {
+/** Consumes, acking all that a read brought with one ack; without acks if `prefetch` is 0. */
+async function consume({ job, meter }: Context, prefetch: number): Promise<void> {
+  const connection = await RawConnection.open(job.url)
+  await new Promise<void>(resolve => {
     let last = 0
     let acked = 0
     connection.onDelivery = tag => {
       last = tag
-      if (context.meter.tick()) resolve()
+      if (meter.tick()) resolve()
     }
     connection.onRead = () => {
       if (prefetch === 0 || last === acked) return
       acked = last
       connection.ack(last)
     }
-    connection.consume(context.job.queue, prefetch)
+    connection.consume(job.queue, prefetch)
   })
 }
 
@@ -50,7 +51,7 @@ export const driver: Driver = {
     const connection = await RawConnection.open(context.job.url)
     const message = connection.encode(context)
     const inFlight = inFlightFor(context.job.body)
-    const messages = repeat(message, inFlight)
+    const messages = copies(message, inFlight)
     await connection.confirmSelect()
     await new Promise<void>(resolve => {
       let confirmed = 0
@@ -80,27 +81,16 @@ export const driver: Driver = {
     })
   },
 
-  async consume(context) {
-    await consume(await RawConnection.open(context.job.url), context, 0)
-  },
+  consume: context => consume(context, 0),
+  'consume-read': context => consume(context, 0),
+  'consume-ack': context => consume(context, PREFETCH),
+  'for-each': context => consume(context, PREFETCH),
 
-  async 'consume-read'(context) {
-    await consume(await RawConnection.open(context.job.url), context, 0)
-  },
-
-  async 'consume-ack'(context) {
-    await consume(await RawConnection.open(context.job.url), context, PREFETCH)
-  },
-
-  async 'for-each'(context) {
-    await consume(await RawConnection.open(context.job.url), context, PREFETCH)
-  },
-
-  async request({ job, meter }) {
+  async request(context) {
+    const { job } = context
     const connection = await RawConnection.open(job.url)
     const request = connection.declare(job.queue, true)
-    do await connection.request(request, Id.queueDeclareOk)
-    while (!meter.tick())
+    await repeat(context, () => connection.request(request, Id.queueDeclareOk))
   },
 
   async declares(context) {

@@ -11,7 +11,7 @@ export async function runWorkload(job: Job, meter: Ticker): Promise<void> {
     job,
     meter,
     body: sampleBody(job.body),
-    headers: job.extras === 'none' ? undefined : TEN_HEADERS,
+    options: job.extras === 'none' ? {} : { headers: TEN_HEADERS },
   }
   await driver[job.workload](context)
 }

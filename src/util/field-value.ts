@@ -1,9 +1,9 @@
 /**
- * Owns the values that an AMQP field table can hold, as JavaScript sees them, and the wrappers that pick a wire type.
- * Knows nothing of how they are encoded.
+ * Owns the JavaScript values that an AMQP field table can hold, and the wrappers that choose a wire type.
+ * Does not know how they are encoded.
  */
 
-/** The field types that a {@link Typed} wrapper can ask for, by the name that the AMQP 0-9-1 grammar gives them. */
+/** The field types that a {@link Typed} wrapper can choose, named as in the grammar of AMQP 0-9-1. */
 export type TypedName =
   | 'short-short-int'
   | 'short-short-uint'
@@ -17,18 +17,18 @@ export type TypedName =
   | 'timestamp'
 
 /**
- * A number together with the wire type that it is to travel as. Make one with {@link short}, {@link float} and their
- * siblings; it is needed only where the receiver (or a broker argument) insists on a type.
+ * A number with its wire type. Create one with {@link short}, {@link float} and similar functions. It is needed only if
+ * the receiver, or an argument of the broker, requires a certain type.
  */
 export class Typed {
   constructor(
     /** The wire type. */
     readonly type: TypedName,
-    /** The number itself; range and integrality are checked when it is encoded. */
+    /** The number; the encoder checks that it is in range, and whole if the type is an integer. */
     readonly value: number | bigint,
   ) {}
 
-  /** The bare number, so that arithmetic and comparison work. */
+  /** The number itself, so that arithmetic and comparison work. */
   valueOf(): number | bigint {
     return this.value
   }
@@ -37,13 +37,13 @@ export class Typed {
 /** An AMQP decimal: `unscaled / 10 ** scale`. */
 export class Decimal {
   constructor(
-    /** The digits as a signed 32-bit integer. */
+    /** All digits as a signed 32-bit integer. */
     readonly unscaled: bigint,
-    /** How many of the digits stand behind the decimal point, 0 to 255. */
+    /** The number of digits after the decimal point, 0 to 255. */
     readonly scale: number,
   ) {}
 
-  /** The decimal in usual notation, for example `3.14`. */
+  /** The decimal in the usual notation, for example `3.14`. */
   toString(): string {
     const sign = this.unscaled < 0n ? '-' : ''
     const digits = (this.unscaled < 0n ? -this.unscaled : this.unscaled)
@@ -54,16 +54,20 @@ export class Decimal {
   }
 }
 
-/** A table of named values: message headers, and the `arguments` of declarations. */
+/** A table of named values: message headers, or the `arguments` of a declaration. */
 export interface Table {
   [name: string]: FieldValue
 }
 
 /**
- * Every value that a field table can carry. What is sent: strings as long strings (`S`), integers as `I` or `l` by
- * their size, other numbers as doubles (`d`), bigints as `l`, `Date` as timestamps (`T`, whole seconds), `Uint8Array`
- * as byte arrays (`x`), arrays (`A`), objects (`F`), `null` and `undefined` as void (`V`). What is received: integers
- * beyond 2^53 as bigint, byte arrays as `Buffer`, and a long string that is not UTF-8 as `Buffer` too.
+ * Every value that a field table can hold.
+ *
+ * Sent: strings as long strings (`S`), integers as `I` or `l` depending on their size, other numbers as doubles (`d`),
+ * bigints as `l`, booleans as `t`, `Date` as timestamps (`T`, whole seconds), `Uint8Array` as byte arrays (`x`), arrays
+ * as `A`, objects as `F`, `null` and `undefined` as void (`V`).
+ *
+ * Received: integers beyond 2^53 become bigints, byte arrays become `Buffer`, and long strings that are not valid UTF-8
+ * become `Buffer` too.
  */
 export type FieldValue =
   | string
@@ -95,14 +99,14 @@ export const unsignedInt = (value: number): Typed => new Typed('long-uint', valu
 export const long = (value: number | bigint): Typed => new Typed('long-long-int', value)
 /** Sends `value` as a 32-bit float (`f`). */
 export const float = (value: number): Typed => new Typed('float', value)
-/** Sends `value` as a 64-bit float (`d`), also where it happens to be whole. */
+/** Sends `value` as a 64-bit float (`d`), even if it is a whole number. */
 export const double = (value: number): Typed => new Typed('double', value)
-/** Sends whole seconds since 1970 as a timestamp (`T`): for moments that `Date` cannot hold. */
+/** Sends whole seconds since 1970 as a timestamp (`T`), for times that `Date` cannot represent. */
 export const timestamp = (seconds: number | bigint): Typed => new Typed('timestamp', seconds)
 /**
  * Sends `unscaled / 10 ** scale` as a decimal (`D`).
  *
- * @throws RangeError where `unscaled` is not a whole number
+ * @throws RangeError if `unscaled` is not a whole number
  */
 export const decimal = (unscaled: bigint | number, scale: number): Decimal =>
   new Decimal(BigInt(unscaled), scale)

@@ -1,7 +1,7 @@
 /** Owns the encoding of field tables: every {@link FieldValue} to bytes. Knows nothing of what a table is for. */
 import { types } from 'node:util'
 import { ArgumentError } from '../errors.js'
-import { Decimal, type FieldValue, type Table, Typed } from '../util/field-value.js'
+import { Decimal, type FieldValue, type Table, Typed, type TypedName } from '../util/field-value.js'
 import {
   ARRAY,
   BOOLEAN,
@@ -30,6 +30,27 @@ const SURELY_SHORT = 85
 
 /** The runtime knows this form within for-in and skips the look-up; it does not know Object.hasOwn there. */
 const hasOwn = Object.prototype.hasOwnProperty
+
+type IntegerMethod = 'i8' | 'u8' | 'i16' | 'u16' | 'i32' | 'u32' | 'i64' | 'u64'
+type FloatMethod = 'f32' | 'f64'
+type Check = (value: unknown, path: string) => void
+/** A tag, the writer's method for the value, and a check of what that method does not check itself. */
+type TypedFormat =
+  | readonly [tag: number, method: IntegerMethod, check?: Check]
+  | readonly [tag: number, method: FloatMethod, check: Check]
+
+const TYPED_FORMATS: ReadonlyMap<TypedName, TypedFormat> = new Map<TypedName, TypedFormat>([
+  ['short-short-int', [INT8, 'i8']],
+  ['short-short-uint', [UINT8, 'u8']],
+  ['short-int', [INT16, 'i16']],
+  ['short-uint', [UINT16, 'u16']],
+  ['long-int', [INT32, 'i32']],
+  ['long-uint', [UINT32, 'u32']],
+  ['long-long-int', [INT64, 'i64', checkNumeric]],
+  ['float', [FLOAT, 'f32', checkFloat]],
+  ['double', [DOUBLE, 'f64', checkDouble]],
+  ['timestamp', [TIMESTAMP, 'u64']],
+])
 
 /** Where a value stands, for messages: a chain that is only put into words when something is wrong. */
 type Place = string | { readonly parent: Place; readonly key: string | number }
@@ -168,56 +189,14 @@ function writeDecimal(w: Writer, { unscaled, scale }: Decimal, path: string): vo
   w.i32(Number(unscaled), `${path}.unscaled`)
 }
 
-/** The writer checks ranges; that it gets a bigint where it cannot take one is among them. */
-function writeTyped(w: Writer, typed: Typed, path: string): void {
-  const value = typed.value as number
-  switch (typed.type) {
-    case 'short-short-int':
-      writeTag(w, INT8)
-      w.i8(value, path)
-      break
-    case 'short-short-uint':
-      writeTag(w, UINT8)
-      w.u8(value, path)
-      break
-    case 'short-int':
-      writeTag(w, INT16)
-      w.i16(value, path)
-      break
-    case 'short-uint':
-      writeTag(w, UINT16)
-      w.u16(value, path)
-      break
-    case 'long-int':
-      writeTag(w, INT32)
-      w.i32(value, path)
-      break
-    case 'long-uint':
-      writeTag(w, UINT32)
-      w.u32(value, path)
-      break
-    case 'long-long-int':
-      checkNumeric(value, path)
-      writeTag(w, INT64)
-      w.i64(value, path)
-      break
-    case 'float':
-      checkFloat(value, path)
-      writeTag(w, FLOAT)
-      w.f32(value)
-      break
-    case 'double':
-      checkDouble(value, path)
-      writeTag(w, DOUBLE)
-      w.f64(value)
-      break
-    case 'timestamp':
-      writeTag(w, TIMESTAMP)
-      w.u64(value, path)
-      break
-    default:
-      throw new ArgumentError(`${path} has an unknown type '${String(typed.type)}'`)
-  }
+function writeTyped(w: Writer, { type, value }: Typed, path: string): void {
+  const format = TYPED_FORMATS.get(type)
+  if (format === undefined) throw new ArgumentError(`${path} has an unknown type '${String(type)}'`)
+  const [tag, method, check] = format
+  check?.(value, path)
+  writeTag(w, tag)
+  // Most of these methods take no bigint. They refuse one like any other value that is out of range.
+  w[method](value as number, path)
 }
 
 function writeTag(w: Writer, tag: number): void {
