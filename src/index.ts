@@ -4,8 +4,11 @@ export type { ClientEvents } from './client/client-events.js'
 export { connect } from './client/connect.js'
 export { Consumer } from './client/consumer.js'
 export { Message } from './client/message.js'
+export type * from './client-options.js'
+export type * from './client-state.js'
 export * from './errors.js'
 export type * from './options.js'
+export type * from './transport-types.js'
 export {
   byte,
   Decimal,

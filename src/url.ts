@@ -2,8 +2,9 @@
  * Owns the parsing of AMQP URLs (RabbitMQ, "URI Specification" and "URI Query Parameters"). Its errors never repeat
  * the URL, because it may contain a password.
  */
+
+import type { Mechanism } from './client-options.js'
 import { ArgumentError } from './errors.js'
-import type { Mechanism } from './options.js'
 
 /** The parts of a URL; a part that the URL does not have is absent. */
 export interface ParsedUrl {

@@ -3,6 +3,7 @@
 
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { TopologyEntity } from '../../src/client-state.js'
 import {
   type AmqpError,
   type Client,
@@ -10,7 +11,6 @@ import {
   PreconditionFailedError,
   ResourceLockedError,
 } from '../../src/index.js'
-import type { TopologyEntity } from '../../src/options.js'
 import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
 import { getOne, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
 import { consumersOf, iterate, take, textsOf } from '../support/broker/consuming.js'

@@ -1,6 +1,7 @@
 /** Owns the types of the events that a client emits. */
+
+import type { ReconnectAttempt, ServerInfo, TopologyEntity } from '../client-state.js'
 import type { AmqpError } from '../errors.js'
-import type { ReconnectAttempt, ServerInfo, TopologyEntity } from '../options.js'
 
 /** The events of a client, with their arguments. No event has to be listened to. */
 export interface ClientEvents {

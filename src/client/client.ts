@@ -3,6 +3,8 @@
  * length, because it is the documentation of the public API.
  */
 import { EventEmitter } from 'node:events'
+import type { ClientOptions, UrlSource } from '../client-options.js'
+import type { ClientMetrics, ClientState, ServerInfo } from '../client-state.js'
 import { resolveConfig } from '../connection/connection-config.js'
 import { Metrics } from '../connection/metrics.js'
 import { AmqpError, ArgumentError, ConnectionClosedError } from '../errors.js'
@@ -10,9 +12,6 @@ import { connectionLost, ownError } from '../operation-errors.js'
 import type {
   AckOptions,
   BindOptions,
-  ClientMetrics,
-  ClientOptions,
-  ClientState,
   ConsumeMultiOptions,
   ConsumeOptions,
   DrainOptions,
@@ -28,8 +27,6 @@ import type {
   QueueDeleteOptions,
   QueueItem,
   RejectOptions,
-  ServerInfo,
-  UrlSource,
 } from '../options.js'
 import { Publisher } from '../publishing/publisher.js'
 import { Operations } from '../recovery/operations.js'

@@ -1,5 +1,5 @@
 /** Owns `connect`: a client, made and connected in one step. */
-import type { ClientOptions, UrlSource } from '../options.js'
+import type { ClientOptions, UrlSource } from '../client-options.js'
 import { Client } from './client.js'
 
 /**

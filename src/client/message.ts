@@ -7,9 +7,10 @@ import { decodeBasicDeliver, decodeBasicGetOk } from '../codec/methods.gen.js'
 import { decodeBasicHeaders, decodeBasicProperties } from '../codec/properties.gen.js'
 import type { Content } from '../connection/content.js'
 import { AlreadySettledError } from '../errors.js'
-import type { AckOptions, MessageProperties, NackOptions, RejectOptions, Table } from '../options.js'
+import type { AckOptions, MessageProperties, NackOptions, RejectOptions } from '../options.js'
 import type { Settlement, Settler } from '../session/settlement.js'
 import { checkFlag } from '../util/check.js'
+import type { Table } from '../util/field-value.js'
 import { Reader } from '../wire/reader.js'
 
 const ACK: Settlement = { kind: 'ack', multiple: false }

@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Content } from '../connection/content.js'
 import { CLASS_BASIC } from '../constants.gen.js'
 import { AmqpError, type ErrorContext, NotFoundError } from '../errors.js'
-import type { FieldValue } from '../options.js'
 import { isConnectionFault, isLocked, isUnavailable, LOCK_TIMEOUT } from '../reply-codes.js'
 import { STREAM_OFFSET, type SubscribedQueue } from '../session/queue-consumer.js'
 import type { Settlement, Settler } from '../session/settlement.js'
@@ -16,6 +15,7 @@ import type {
   SubscriptionEvents,
   SubscriptionPlan,
 } from '../session/subscription.js'
+import type { FieldValue } from '../util/field-value.js'
 import { ignore } from '../util/promise.js'
 import type { Message } from './message.js'
 

@@ -6,8 +6,8 @@ import type {
   ExchangeDeleteOptions,
   QueueDeclareOptions,
   QueueDeleteOptions,
-  Table,
 } from '../options.js'
+import type { Table } from '../util/field-value.js'
 
 export const NO_ARGUMENTS: Table = Object.freeze({})
 

@@ -2,8 +2,9 @@
  * Owns the choice of an authentication mechanism and its response (RabbitMQ, "Authentication, Authorisation, Access
  * Control"). Its errors never hold a password.
  */
+
+import type { Mechanism } from '../client-options.js'
 import { AuthenticationError } from '../errors.js'
-import type { Mechanism } from '../options.js'
 import { writeTable } from '../wire/table-writer.js'
 import { Writer } from '../wire/writer.js'
 import type { ConnectionConfig } from './connection-config.js'

@@ -2,10 +2,13 @@
  * Owns what a connection is to be made with: the URL and the options brought together, defaults filled in, every value
  * checked. Errors never repeat a secret.
  */
+
+import type { ClientOptions, Mechanism } from '../client-options.js'
 import { ArgumentError } from '../errors.js'
-import type { Address, ClientOptions, Mechanism, Table, TransportFactory } from '../options.js'
+import type { Address, TransportFactory } from '../transport-types.js'
 import { type ParsedUrl, parseUrl } from '../url.js'
 import { checkText, checkWhole } from '../util/check.js'
+import type { Table } from '../util/field-value.js'
 import { VERSION } from '../version.gen.js'
 
 export interface Credentials {

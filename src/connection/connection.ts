@@ -2,6 +2,8 @@
  * Owns one live connection at the level of frames: its transport, handshake, heartbeat, channels and end. It ends once,
  * for one reason, and then everything on it has been told. Knows nothing of operations, or of reconnecting.
  */
+
+import type { ServerInfo } from '../client-state.js'
 import { type ArgsOf, decodeMethod, type Method, type MethodName } from '../codec/methods.gen.js'
 import { REPLY_SUCCESS } from '../constants.gen.js'
 import { debugConnection, debugFrame } from '../debug.js'
@@ -18,8 +20,8 @@ import {
 import { FRAME_HEARTBEAT, FRAME_METHOD, HEARTBEAT, PROTOCOL_HEADER } from '../frame/constants.js'
 import { type FrameEvents, FrameParser } from '../frame/parser.js'
 import type { ConnectionLoss } from '../operation-errors.js'
-import type { ServerInfo, Transport } from '../options.js'
 import { violationCode } from '../reply-codes.js'
+import type { Transport } from '../transport-types.js'
 import { type Deferred, defer, ignore } from '../util/promise.js'
 import { Reader } from '../wire/reader.js'
 import { Channel, type ChannelHost, type ChannelListener } from './channel.js'

@@ -2,7 +2,7 @@
  * Owns what a connection may rely on, whatever transport a user brings along: `write` never throws, `onClose` is called
  * once, and a transport that does not end by itself is dropped.
  */
-import type { Transport, TransportEvents } from '../options.js'
+import type { Transport, TransportEvents } from '../transport-types.js'
 
 /** How long a transport may take to end, in milliseconds. */
 const END_TIMEOUT = 3000

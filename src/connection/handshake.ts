@@ -2,6 +2,9 @@
  * Owns the beginning of a connection: authentication, tuning and the opening of the virtual host (AMQP 0-9-1, section
  * 2.2.4 "The Connection Class"). It sees methods of channel 0 in order, and knows nothing of what follows.
  */
+
+import type { Mechanism } from '../client-options.js'
+import type { ServerInfo } from '../client-state.js'
 import type { ArgsOf, Method, MethodName } from '../codec/methods.gen.js'
 import { ACCESS_REFUSED } from '../constants.gen.js'
 import { debugConnection } from '../debug.js'
@@ -14,7 +17,7 @@ import {
   ProtocolError,
 } from '../errors.js'
 import { FRAME_MIN_SIZE } from '../frame/constants.js'
-import type { Mechanism, ServerInfo, Table } from '../options.js'
+import type { Table } from '../util/field-value.js'
 import { type Deferred, defer } from '../util/promise.js'
 import { authenticationResponse, chooseMechanism } from './authentication.js'
 import type { ConnectionConfig } from './connection-config.js'

@@ -4,8 +4,8 @@
  */
 import { debugConnection } from '../debug.js'
 import { AmqpError, ConnectionBrokenError, TimeoutError } from '../errors.js'
-import type { Transport } from '../options.js'
 import { connectStream } from '../transport/stream.js'
+import type { Transport } from '../transport-types.js'
 import type { ConnectionConfig } from './connection-config.js'
 import { GuardedTransport } from './guarded-transport.js'
 

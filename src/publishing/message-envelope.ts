@@ -6,7 +6,7 @@ import { encodeBasicPublish } from '../codec/methods.gen.js'
 import { encodeBasicHeader, type PropertyBag } from '../codec/properties.gen.js'
 import { FRAME_HEADER, FRAME_HEADER_SIZE, FRAME_METHOD } from '../frame/constants.js'
 import { beginFrame, endFrame } from '../frame/writer.js'
-import type { Table } from '../options.js'
+import type { Table } from '../util/field-value.js'
 import type { Writer } from '../wire/writer.js'
 
 /** A message that is to be published. */

@@ -2,11 +2,12 @@
  * Owns what the two kinds of publishing channels, with and without confirms, have in common for the buffer before them.
  * Such a channel is one life of an AMQP channel: what it knows ends with it.
  */
+
+import type { ServerInfo } from '../client-state.js'
 import type { Channel, ChannelListener } from '../connection/channel.js'
 import type { Metrics } from '../connection/metrics.js'
 import type { Outbox } from '../connection/outbox.js'
 import type { AmqpError } from '../errors.js'
-import type { ServerInfo } from '../options.js'
 import type { OutgoingMessage } from './message-envelope.js'
 import type { PendingPublish } from './pending-publish.js'
 import type { PublishRisks } from './publish-risk.js'

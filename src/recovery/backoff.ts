@@ -1,6 +1,7 @@
 /** Owns the delays between attempts: exponential, jittered over their whole length, so that many clients spread out. */
+
+import type { RecoveryOptions } from '../client-options.js'
 import { ArgumentError } from '../errors.js'
-import type { RecoveryOptions } from '../options.js'
 
 /** Longer than this a timer of the runtime cannot run, in milliseconds. */
 const LONGEST_DELAY = 2_147_483_647

@@ -3,9 +3,9 @@
  * beside them, the order in which they are tried, and the trying.
  */
 
+import type { ClientOptions, UrlSource } from '../client-options.js'
 import { type ConnectionConfig, resolveConfig } from '../connection/connection-config.js'
 import { ArgumentError, ConnectionBrokenError } from '../errors.js'
-import type { ClientOptions, UrlSource } from '../options.js'
 
 export class Hosts {
   readonly #source: UrlSource

@@ -3,12 +3,13 @@
  * list of what comes back on the next one. Knows nothing of frames, and nothing of what is on the list.
  */
 
+import type { ClientOptions, UrlSource } from '../client-options.js'
+import type { ClientState, ReconnectAttempt, ServerInfo } from '../client-state.js'
 import type { ConnectionConfig } from '../connection/connection-config.js'
 import type { Metrics } from '../connection/metrics.js'
 import { debugRecovery } from '../debug.js'
 import { type AmqpError, ConnectionBrokenError, ConnectionClosedError } from '../errors.js'
 import type { ConnectionLoss } from '../operation-errors.js'
-import type { ClientOptions, ClientState, ReconnectAttempt, ServerInfo, UrlSource } from '../options.js'
 import { isRefusal } from '../reply-codes.js'
 import { Session } from '../session/session.js'
 import { unlessAborted } from '../util/abort.js'

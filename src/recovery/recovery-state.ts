@@ -2,8 +2,9 @@
  * Owns the states of a client's connection over time: what they hold, what users see of them, and what is possible in
  * each. How one follows another is not decided here.
  */
+
+import type { ClientState, ServerInfo } from '../client-state.js'
 import { type AmqpError, ConnectionBrokenError, ConnectionClosedError } from '../errors.js'
-import type { ClientState, ServerInfo } from '../options.js'
 import type { Session } from '../session/session.js'
 import type { Deferred } from '../util/promise.js'
 

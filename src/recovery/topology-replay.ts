@@ -3,11 +3,11 @@
  * back is reported and does not stop the rest; a queue that a dead connection still holds comes later.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { TopologyEntity } from '../client-state.js'
 import type { ArgsOf, Method, SynchronousName } from '../codec/methods.gen.js'
 import { encodeRequest } from '../connection/request.js'
 import { debugRecovery } from '../debug.js'
 import { AmqpError, InternalError, NotFoundError } from '../errors.js'
-import type { TopologyEntity } from '../options.js'
 import { isLocked, isUnavailable, LOCK_TIMEOUT } from '../reply-codes.js'
 import type { Session } from '../session/session.js'
 import { Ticket, type TicketCounter } from '../ticket.js'

@@ -4,7 +4,7 @@
  */
 import { decodeBasicHeaders } from '../codec/properties.gen.js'
 import type { Content } from '../connection/content.js'
-import type { FieldValue, Table } from '../options.js'
+import type { FieldValue, Table } from '../util/field-value.js'
 import { Reader } from '../wire/reader.js'
 
 /** One queue to consume from. */

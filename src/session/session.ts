@@ -2,6 +2,8 @@
  * Owns the work on one live connection, and on another for publishing: operation lanes, getting, subscriptions, and the
  * publisher that writes as long as both last. It lasts as long as both connections; what comes after is not its concern.
  */
+
+import type { ServerInfo } from '../client-state.js'
 import type { Reply } from '../connection/channel.js'
 import { Connection, type ConnectionEvents } from '../connection/connection.js'
 import type { ConnectionConfig } from '../connection/connection-config.js'
@@ -9,7 +11,6 @@ import type { Metrics } from '../connection/metrics.js'
 import type { Request } from '../connection/request.js'
 import { type AmqpError, ConnectionBrokenError, type ConnectionClosedError } from '../errors.js'
 import type { ConnectionLoss } from '../operation-errors.js'
-import type { ServerInfo } from '../options.js'
 import {
   type PublishConnectionListener,
   type PublishSession,

@@ -4,7 +4,7 @@
  * of a large body are copied by the operating system only. Knows nothing of what the bytes mean.
  */
 import type { OnReadOpts } from 'node:net'
-import type { TransportEvents } from '../options.js'
+import type { TransportEvents } from '../transport-types.js'
 
 const SMALLEST_SLAB = 2048
 const LARGEST_SLAB = 65_536

@@ -3,7 +3,7 @@
  * one limit, at which it asks for a pause. Knows nothing of what the bytes mean.
  */
 import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net'
-import type { Address, Transport, TransportEvents } from '../options.js'
+import type { Address, Transport, TransportEvents } from '../transport-types.js'
 import { Inflow } from './inflow.js'
 
 /** With so many bytes written but not yet taken by the operating system, `write` asks for a pause. */

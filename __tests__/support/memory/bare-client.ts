@@ -2,10 +2,12 @@
  * Owns the parts of a client without their facade, for unit tests: connected to hosts in memory, with consumers that a
  * test plays, what it was told, in order, and waiting until it was told it. Knows nothing of what a test wants.
  */
+
+import type { ClientOptions, UrlSource } from '../../../src/client-options.js'
 import { resolveConfig } from '../../../src/connection/connection-config.js'
 import { Metrics } from '../../../src/connection/metrics.js'
 import { ConnectionClosedError } from '../../../src/errors.js'
-import type { ClientOptions, OperationOptions, TransportFactory, UrlSource } from '../../../src/options.js'
+import type { OperationOptions } from '../../../src/options.js'
 import type { OutgoingMessage } from '../../../src/publishing/message-envelope.js'
 import { Publisher } from '../../../src/publishing/publisher.js'
 import { Operations, type OperationTask } from '../../../src/recovery/operations.js'
@@ -14,6 +16,7 @@ import { RecoveringConnection } from '../../../src/recovery/recovering-connectio
 import { TopologyRecovery } from '../../../src/recovery/topology-recovery.js'
 import type { Session } from '../../../src/session/session.js'
 import { TicketCounter } from '../../../src/ticket.js'
+import type { TransportFactory } from '../../../src/transport-types.js'
 import { PeerHosts } from './peer-hosts.js'
 
 export class BareClient {

@@ -1,7 +1,7 @@
 /** Owns clients that are connected to a scripted peer, for tests that end them all when they are done. */
 import type { Client } from '../../../src/client/client.js'
 import { connect } from '../../../src/client/connect.js'
-import type { ClientOptions } from '../../../src/options.js'
+import type { ClientOptions } from '../../../src/client-options.js'
 import { type PeerOptions, ScriptedPeer } from './scripted-peer.js'
 
 const clients: Client[] = []

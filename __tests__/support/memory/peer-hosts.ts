@@ -2,7 +2,7 @@
  * Owns hosts in memory for tests of recovery: each connection to one of them leads to a scripted peer of its own, unless
  * the host is down, or silent.
  */
-import type { Address, TransportFactory } from '../../../src/options.js'
+import type { Address, TransportFactory } from '../../../src/transport-types.js'
 import { type PeerOptions, ScriptedPeer } from './scripted-peer.js'
 
 /** What a host does with those who come: a peer for each, none at all, or no word. */

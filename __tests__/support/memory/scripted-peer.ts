@@ -14,13 +14,9 @@ import { encodeBasicHeader } from '../../../src/codec/properties.gen.js'
 import { FRAME_BODY, FRAME_HEADER, FRAME_METHOD, PROTOCOL_HEADER } from '../../../src/frame/constants.js'
 import { FrameParser } from '../../../src/frame/parser.js'
 import { beginFrame, endFrame } from '../../../src/frame/writer.js'
-import type {
-  MessageProperties,
-  Table,
-  Transport,
-  TransportEvents,
-  TransportFactory,
-} from '../../../src/options.js'
+import type { MessageProperties } from '../../../src/options.js'
+import type { Transport, TransportEvents, TransportFactory } from '../../../src/transport-types.js'
+import type { Table } from '../../../src/util/field-value.js'
 import { Reader } from '../../../src/wire/reader.js'
 import { Writer } from '../../../src/wire/writer.js'
 import { memoryPair } from './transport.js'

@@ -2,7 +2,7 @@
  * Owns an in-memory pair of transports: what one side writes, the other receives, in a later turn of the microtask
  * queue. It is for tests of everything above a transport, byte by byte.
  */
-import type { Transport, TransportEvents } from '../../../src/options.js'
+import type { Transport, TransportEvents } from '../../../src/transport-types.js'
 
 /** Two transports, each the other's peer. */
 export function memoryPair(): [Transport, Transport] {

@@ -1,9 +1,9 @@
 /** Covers the choice of an authentication mechanism, and what each of them says to the server. */
 import { describe, expect, test } from '@jest/globals'
+import type { ClientOptions } from '../../../src/client-options.js'
 import { authenticationResponse, chooseMechanism } from '../../../src/connection/authentication.js'
 import { resolveConfig } from '../../../src/connection/connection-config.js'
 import { AuthenticationError } from '../../../src/errors.js'
-import type { ClientOptions } from '../../../src/options.js'
 import { bytes } from '../../support/vectors.js'
 
 const ALL = ['CRAM', 'AMQPLAIN', 'EXTERNAL', 'PLAIN']

@@ -1,8 +1,8 @@
 /** Covers what a connection is to be made with: URL over options over defaults, every value checked, no secret repeated. */
 import { describe, expect, test } from '@jest/globals'
+import type { ClientOptions } from '../../../src/client-options.js'
 import { resolveConfig } from '../../../src/connection/connection-config.js'
 import { ArgumentError } from '../../../src/errors.js'
-import type { ClientOptions } from '../../../src/options.js'
 import { VERSION } from '../../../src/version.gen.js'
 
 describe('the configuration', () => {

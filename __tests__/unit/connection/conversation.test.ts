@@ -6,7 +6,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { Client } from '../../../src/client/client.js'
 import type { Message } from '../../../src/client/message.js'
-import type { Transport, TransportFactory } from '../../../src/options.js'
+import type { Transport, TransportFactory } from '../../../src/transport-types.js'
 import { memoryPair } from '../../support/memory/transport.js'
 import { bytes, cut } from '../../support/vectors.js'
 

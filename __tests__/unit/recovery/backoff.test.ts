@@ -1,7 +1,7 @@
 /** Covers the delays between attempts to recover, and the options that say what they are. */
 import { describe, expect, test } from '@jest/globals'
+import type { RecoveryOptions } from '../../../src/client-options.js'
 import { ArgumentError } from '../../../src/errors.js'
-import type { RecoveryOptions } from '../../../src/options.js'
 import { delayBefore, planRecovery, type RecoveryPlan } from '../../../src/recovery/backoff.js'
 
 const plan = planRecovery({ initialDelay: 100, maxDelay: 1000, factor: 2 }) as RecoveryPlan

@@ -1,7 +1,7 @@
 /** Covers the ends of recovery: its limits, and the closing of the client at any moment of it. */
 import { afterEach, describe, expect, test } from '@jest/globals'
+import type { RecoveryOptions } from '../../../src/client-options.js'
 import { AuthenticationError, ConnectionBrokenError, ConnectionClosedError } from '../../../src/errors.js'
-import type { RecoveryOptions } from '../../../src/options.js'
 import { defer, quiet } from '../../../src/util/promise.js'
 import { messageOf } from '../../support/broker/messages.js'
 import { type BareClient, closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'

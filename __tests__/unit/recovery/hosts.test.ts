@@ -1,7 +1,7 @@
 /** Covers where a client may connect to: URLs and hosts, their order, functions that give them anew, new secrets. */
 import { describe, expect, test } from '@jest/globals'
+import type { ClientOptions, UrlSource } from '../../../src/client-options.js'
 import { ArgumentError } from '../../../src/errors.js'
-import type { ClientOptions, UrlSource } from '../../../src/options.js'
 import { Hosts } from '../../../src/recovery/hosts.js'
 
 const FIXED = { hostOrder: 'fixed' } as const

@@ -1,5 +1,6 @@
 /** Covers a lost connection and its successor: what is told, in which order, and what comes back on it. */
 import { afterEach, describe, expect, test } from '@jest/globals'
+import type { RecoveryOptions } from '../../../src/client-options.js'
 import { encodeRequest } from '../../../src/connection/request.js'
 import {
   ArgumentError,
@@ -7,7 +8,6 @@ import {
   ConnectionBrokenError,
   ConnectionClosedError,
 } from '../../../src/errors.js'
-import type { RecoveryOptions } from '../../../src/options.js'
 import { quiet } from '../../../src/util/promise.js'
 import { framesOf, messageOf } from '../../support/broker/messages.js'
 import { closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'

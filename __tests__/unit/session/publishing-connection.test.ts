@@ -1,5 +1,6 @@
 /** Covers which connection publishing takes: one of its own, when it comes, what it carries, and what its end means. */
 import { afterEach, describe, expect, test } from '@jest/globals'
+import type { ClientOptions, UrlSource } from '../../../src/client-options.js'
 import { resolveConfig } from '../../../src/connection/connection-config.js'
 import {
   ArgumentError,
@@ -7,7 +8,6 @@ import {
   ConnectionBrokenError,
   ConnectionClosedError,
 } from '../../../src/errors.js'
-import type { ClientOptions, UrlSource } from '../../../src/options.js'
 import { quiet } from '../../../src/util/promise.js'
 import { messageOf } from '../../support/broker/messages.js'
 import { closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'

@@ -1,6 +1,6 @@
 /** Owns: the behaviour of the in-memory pair, on which the tests of the layers above rely. */
 import { describe, expect, test } from '@jest/globals'
-import type { Transport, TransportEvents } from '../../../src/options.js'
+import type { Transport, TransportEvents } from '../../../src/transport-types.js'
 import { memoryPair } from '../../support/memory/transport.js'
 
 class Recorder implements TransportEvents {

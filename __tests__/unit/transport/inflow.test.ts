@@ -1,7 +1,7 @@
 /** Covers where a socket's bytes are read to: shared slabs, and places of the receiver's own. */
 import { describe, expect, test } from '@jest/globals'
-import type { TransportEvents } from '../../../src/options.js'
 import { Inflow } from '../../../src/transport/inflow.js'
+import type { TransportEvents } from '../../../src/transport-types.js'
 
 /** An inflow whose reads a test makes, as a socket would: each asks for room when the last one is done. */
 function reading(room: () => Buffer | undefined = () => undefined) {

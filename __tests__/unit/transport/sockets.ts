@@ -1,8 +1,8 @@
 /** Owns: the peers and recorders of the transport's tests: servers of this process, and their end after each test. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import type { Address, Transport, TransportEvents } from '../../../src/options.js'
 import { connectStream } from '../../../src/transport/stream.js'
+import type { Address, Transport, TransportEvents } from '../../../src/transport-types.js'
 import { defer } from '../../../src/util/promise.js'
 
 export const NEVER = new AbortController().signal

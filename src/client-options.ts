@@ -1,0 +1,119 @@
+/**
+ * Owns the types of the options of a client: where and how it connects, its limits, its recovery.
+ * Holds no behaviour: defaults are applied, and values are checked, where they are used.
+ */
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import type { TransportFactory } from './transport-types.js'
+import type { Table } from './util/field-value.js'
+
+/** The authentication mechanism (SASL). */
+export type Mechanism = 'PLAIN' | 'EXTERNAL' | 'AMQPLAIN'
+
+/**
+ * Where to connect: a URL, several URLs, or a function that returns them. The client calls the function before each
+ * attempt, and again when it opens the connection for publishing, so that it can return a fresh token, for example.
+ */
+export type UrlSource =
+  | string
+  | readonly string[]
+  | (() => string | readonly string[] | Promise<string | readonly string[]>)
+
+/** How a lost connection is recovered: with exponential backoff, until an attempt succeeds or a limit is reached. */
+export interface RecoveryOptions {
+  /** The limit of the first delay, in milliseconds. Each delay is random, between 0 and its limit. @default 250 */
+  initialDelay?: number
+  /** The largest limit of a delay, in milliseconds. @default 30000 */
+  maxDelay?: number
+  /** The factor by which the limit grows with each attempt. @default 2 */
+  factor?: number
+  /** The number of failed attempts in a row after which the client closes. @default Infinity */
+  maxAttempts?: number
+  /** Milliseconds without a connection after which the client closes. @default Infinity */
+  maxTime?: number
+  /**
+   * `true`: retry even if the broker refuses the user or the virtual host, or if the peer does not speak AMQP. `false`:
+   * close the client then. @default true
+   */
+  retryRefused?: boolean
+}
+
+/** Options of a client. Values in the URL take precedence over `username`, `password` and `vhost`. */
+export interface ClientOptions {
+  /** The user, if the URL has none. @default 'guest' */
+  username?: string
+  /** The password, if the URL has none. @default 'guest' */
+  password?: string
+  /** The virtual host, if the URL has none. @default '/' */
+  vhost?: string
+  /**
+   * The authentication mechanism.
+   * @default EXTERNAL with a client certificate and no user, else PLAIN, else AMQPLAIN
+   */
+  mechanism?: Mechanism
+  /** A name for the connection, shown in RabbitMQ's management pages. */
+  connectionName?: string
+  /** Additional client properties, sent to the broker. */
+  clientProperties?: Table
+  /** The path of a Unix socket to connect to, instead of a host. */
+  path?: string
+  /** Options of Node's TLS, used with `amqps://`: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized` and more. */
+  tls?: TlsOptions
+  /** Milliseconds to open a connection, handshake included. @default 10000 */
+  connectTimeout?: number
+  /**
+   * Requested seconds between heartbeats; 0 disables them. The lower value of client and broker is used.
+   * @default 30
+   */
+  heartbeat?: number
+  /** Requested maximum frame size in bytes: 8192 or more, or 0 for no limit on the client's side. @default 131072 */
+  frameMax?: number
+  /** Requested maximum number of channels: 4 to 65535. @default 2047 */
+  channelMax?: number
+  /** The number of operations that run concurrently, each on its own channel; further ones wait. @default 32 */
+  operationConcurrency?: number
+  /** The number of operations that may wait; further ones reject with `ResourceError`. @default 100000 */
+  maxPendingOperations?: number
+  /**
+   * The bytes of publishes that may be unsent or unconfirmed; further ones reject with `ResourceError`.
+   * @default 268435456
+   */
+  maxPendingPublishBytes?: number
+  /**
+   * The number of publishes that may be unsent or unconfirmed; further ones reject with `ResourceError`.
+   * @default 1000000
+   */
+  maxPendingPublishes?: number
+  /**
+   * The connection to publish on. `separate`: a second connection, opened with the first publish. During a memory or
+   * disk alarm, RabbitMQ reads nothing from connections that publish (RabbitMQ, "Memory and Disk Alarms"); everything
+   * else then continues on the first connection. `shared`: the same connection as for everything else.
+   * @default 'separate'; with a custom `transport`, 'shared'
+   */
+  publishConnection?: 'separate' | 'shared'
+  /**
+   * The largest message to accept, in bytes; a larger one closes the connection.
+   * @default 134217728 (RabbitMQ's own default limit)
+   */
+  maxMessageSize?: number
+  /** Additional hosts, as `host` or `host:port`; everything else is taken from the first URL. @default [] */
+  hosts?: readonly string[]
+  /**
+   * The order in which hosts are tried: random, which distributes clients over a cluster, or as given.
+   * @default 'shuffled'
+   */
+  hostOrder?: 'shuffled' | 'fixed'
+  /** How a lost connection is recovered; `false` disables recovery. @default {} */
+  recovery?: false | RecoveryOptions
+  /** If the first `connect()` fails, retry as `recovery` says instead of rejecting. @default false */
+  retryInitial?: boolean
+  /**
+   * What publishes and operations do while there is no connection: wait for the next one, within the limits of
+   * `maxPendingPublishes`, `maxPendingPublishBytes` and `maxPendingOperations`, or reject with `ConnectionBrokenError`.
+   * @default 'wait'
+   */
+  whileOffline?: 'wait' | 'fail'
+  /** A custom transport, instead of TCP, TLS and Unix sockets. */
+  transport?: TransportFactory
+}
+
+export type { TlsOptions }

@@ -1,0 +1,83 @@
+/** Owns the types of what a client says of itself: its state, its metrics, its broker, its recovery. */
+import type { Table } from './util/field-value.js'
+
+/** What the broker says about itself when a connection opens. */
+export interface ServerInfo {
+  /** For example `RabbitMQ`. */
+  product: string
+  /** For example `3.10.8`. */
+  version: string
+  /** For example `Erlang/OTP 25.2.3`. */
+  platform: string
+  /** The capabilities of the broker, for example `publisher_confirms`. */
+  capabilities: Readonly<Record<string, boolean>>
+  /** The authentication mechanisms that the broker offers. */
+  mechanisms: readonly string[]
+  /** The locales that the broker offers. */
+  locales: readonly string[]
+  /** All other server properties. */
+  properties: Table
+  /** The peer of the connection: `host:port`, or the path of a Unix socket. */
+  host: string
+}
+
+/** A part of the topology that recovery could not restore. */
+export interface TopologyEntity {
+  readonly kind: 'exchange' | 'queue' | 'binding'
+  /** Its name; for a binding: `source -> destination (routing key)`. */
+  readonly name: string
+}
+
+/** A reconnect attempt. */
+export interface ReconnectAttempt {
+  /** The number of the attempt since the connection was lost: 1, 2, ... */
+  readonly attempt: number
+  /** Milliseconds until the attempt starts. */
+  readonly delay: number
+  /** The host that the client tries first. */
+  readonly host: string
+  /** The error of the previous attempt, or of the lost connection. */
+  readonly error: Error
+}
+
+/** The state of a client. */
+export type ClientState =
+  | { readonly name: 'idle' }
+  /** `attempt` counts from 1. */
+  | { readonly name: 'connecting'; readonly attempt: number }
+  /** `blocked` is the broker's reason if it currently accepts no messages. */
+  | { readonly name: 'open'; readonly server: ServerInfo; readonly blocked: string | undefined }
+  /** The connection was lost at `since`; `error` is the latest error. */
+  | { readonly name: 'reconnecting'; readonly attempt: number; readonly since: Date; readonly error: Error }
+  /** `error` is the cause; it is undefined if the user closed the client. */
+  | { readonly name: 'closed'; readonly error: Error | undefined }
+
+/** What a client has done since it was created, and what is pending. */
+export interface ClientMetrics {
+  /** Publishes that were accepted. */
+  readonly published: number
+  /** Publishes that the broker confirmed (basic.ack). */
+  readonly confirmed: number
+  /** Publishes that the broker refused (basic.nack). */
+  readonly nacked: number
+  /** Publishes that the broker returned (basic.return). */
+  readonly returned: number
+  /** Publishes that were sent again after the loss of a channel or the connection. */
+  readonly resent: number
+  /** Messages that were received. */
+  readonly delivered: number
+  /** Messages that were acked, nacked or rejected. */
+  readonly settled: number
+  /** Messages that were settled too late: their channel had closed. */
+  readonly staleSettlements: number
+  /** The number of successful reconnects. */
+  readonly reconnects: number
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  /** Publishes that are neither confirmed nor failed. */
+  readonly pendingPublishes: number
+  /** The encoded size of these publishes, in bytes. */
+  readonly pendingPublishBytes: number
+  /** Operations that are in progress or waiting. */
+  readonly pendingOperations: number
+}
