@@ -18,7 +18,7 @@ export interface ConnectionLoss {
 }
 
 /**
- * What the end of the connection means for one operation: {@link ConnectionClosedError} where the client was closed,
+ * What the end of the connection means for one operation: {@link ConnectionClosedError} if the client was closed,
  * else {@link ConnectionBrokenError} with the reason as its cause.
  */
 export function connectionLost(reason: AmqpError, context: ErrorContext): AmqpError {

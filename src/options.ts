@@ -216,5 +216,3 @@ export interface DrainOptions {
    */
   timeout?: number | undefined
 }
-
-export type { FieldValue, Table } from './util/field-value.js'

@@ -71,7 +71,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    *
    * @param url - where to connect: `amqp://user:password@host:port/vhost`, `amqps://...` for TLS, or several of them;
    *   each part but the scheme may be left out. Default `amqp:///`: `guest:guest@localhost:5672/`
-   * @throws {@link ArgumentError} where the URL or an option makes no sense
+   * @throws {@link ArgumentError} if the URL or an option is invalid
    */
   constructor(url: UrlSource = 'amqp:///', options: ClientOptions = {}) {
     super()
@@ -131,12 +131,13 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Gives the broker a new secret for this user (RabbitMQ, `connection.update-secret`), for credentials that expire, such
-   * as an OAuth 2 token. It takes the place of the password also when the connection is lost and made anew.
+   * Gives the broker a new secret for this user (RabbitMQ, `connection.update-secret`), for credentials that expire,
+   * such as an OAuth 2 token. It replaces the password when the client
+   * reconnects, too.
    *
    * @param newSecret - the secret, for example the new token
    * @param reason - a text for the broker's log
-   * @throws {@link ConnectionBrokenError} where the broker ends the connection over it
+   * @throws {@link ConnectionBrokenError} if the broker ends the connection over it
    */
   async updateSecret(newSecret: string, reason = 'refresh'): Promise<void> {
     checkText('updateSecret: the secret', newSecret)
@@ -154,16 +155,16 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Connects. A second call waits for the first; one on a connected client resolves at once.
    *
-   * @throws {@link ConnectionBrokenError} where there is no getting through (`cause` says why),
+   * @throws {@link ConnectionBrokenError} if the connection cannot be made (`cause` says why),
    *   {@link AuthenticationError} for wrong credentials, {@link NotAllowedError} for a virtual host that does not
-   *   exist, {@link ProtocolError} where no AMQP is spoken, {@link TimeoutError} after `connectTimeout`
+   *   exist, {@link ProtocolError} if no AMQP is spoken, {@link TimeoutError} after `connectTimeout`
    */
   connect(): Promise<ServerInfo> {
     return this.#connection.connect()
   }
 
   /**
-   * Closes the connection at once: everything outstanding rejects with {@link ConnectionClosedError}, iterators throw
+   * Closes the connection at once: every pending promise rejects with {@link ConnectionClosedError}, and iterators throw
    * it. What was written already is still sent. Never rejects.
    */
   close(): Promise<void> {
@@ -171,14 +172,14 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Closes gracefully: cancels all consumers, waits until every message that was handed out is settled, with `noAck`
-   * until every `forEach` handler is done, and every publish confirmed, then closes. A message whose loop was left by
-   * `break` is not waited for. A second call joins the first; on a client that is not connected it just closes.
+   * Closes gracefully. Cancels all consumers, waits until every message that was handed out is settled (with `noAck`,
+   * until every `forEach` handler is done) and every publish is confirmed, then closes. Messages of a loop that was left
+   * by `break` are not waited for. A second call joins the first. A client that is not connected is closed at once.
    *
-   * A loop or a handler may await it once its own message is settled; before, it waits for itself.
+   * A loop or a handler may await it after its own message is settled; before, it would wait for itself.
    *
-   * @throws {@link TimeoutError} where that takes longer than `timeout`; the client is closed then, too.
-   *   {@link ConnectionClosedError} where `close` cuts it short, {@link ConnectionBrokenError} where the connection is
+   * @throws {@link TimeoutError} if that takes longer than `timeout`; the client is closed then, too.
+   *   {@link ConnectionClosedError} if `close` is called meanwhile, {@link ConnectionBrokenError} if the connection is
    *   lost meanwhile
    */
   drain(options: DrainOptions = {}): Promise<void> {
@@ -199,7 +200,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Declares an exchange (AMQP 0-9-1, `exchange.declare`).
    *
-   * @throws {@link PreconditionFailedError} where it exists with other options, {@link NotFoundError} where it is to
+   * @throws {@link PreconditionFailedError} if it exists with other options, {@link NotFoundError} if it is to
    *   exist (`passive`) and does not, {@link AccessRefusedError} for a reserved name,
    *   {@link CommandInvalidError} for an unknown type, which ends the connection
    */
@@ -215,7 +216,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * Deletes an exchange, and the bindings from and to it (AMQP 0-9-1, `exchange.delete`). One that does not exist is no
    * error.
    *
-   * @throws {@link PreconditionFailedError} where it has bindings and `ifUnused` was asked for
+   * @throws {@link PreconditionFailedError} if it has bindings and `ifUnused` was asked for
    */
   exchangeDelete(exchange: string, options: ExchangeDeleteOptions = {}): Promise<void> {
     return this.#caller.call('exchangeDelete', options, {
@@ -229,10 +230,10 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Binds an exchange to another one: what `source` gets and the routing key matches goes to `destination`, too
-   * (RabbitMQ, "Exchange to Exchange Bindings").
+   * Binds an exchange to another one: messages that `source` gets, and whose routing key matches, go to
+   * `destination`, too (RabbitMQ, "Exchange to Exchange Bindings").
    *
-   * @throws {@link NotFoundError} where one of them does not exist
+   * @throws {@link NotFoundError} if one of them does not exist
    */
   exchangeBind(
     destination: string,
@@ -248,9 +249,10 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Removes a binding between exchanges; it is named by all that it was made with. One that does not exist is no error.
+   * Removes a binding between exchanges, which is identified by its ends, routing key and arguments. One that does not
+   * exist is no error.
    *
-   * @throws {@link NotFoundError} where one of the exchanges does not exist (before RabbitMQ 3.2)
+   * @throws {@link NotFoundError} if one of the exchanges does not exist (before RabbitMQ 3.2)
    */
   exchangeUnbind(
     destination: string,
@@ -268,8 +270,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Declares a queue (AMQP 0-9-1, `queue.declare`); `''` lets the broker choose a name.
    *
-   * @throws {@link PreconditionFailedError} where it exists with other options, {@link NotFoundError} where it is to
-   *   exist (`passive`) and does not, {@link ResourceLockedError} where it is exclusive to another connection,
+   * @throws {@link PreconditionFailedError} if it exists with other options, {@link NotFoundError} if it is to
+   *   exist (`passive`) and does not, {@link ResourceLockedError} if it is exclusive to another connection,
    *   {@link AccessRefusedError} for a reserved name
    */
   queueDeclare(queue = '', options: QueueDeclareOptions = {}): Promise<QueueDeclareResult> {
@@ -288,7 +290,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Deletes a queue with all that is in it (AMQP 0-9-1, `queue.delete`). One that does not exist is no error.
    *
-   * @throws {@link PreconditionFailedError} where it has consumers and `ifUnused`, or messages and `ifEmpty`, was asked
+   * @throws {@link PreconditionFailedError} if it has consumers and `ifUnused`, or messages and `ifEmpty`, was asked
    *   for
    */
   queueDelete(queue: string, options: QueueDeleteOptions = {}): Promise<MessageCountResult> {
@@ -303,7 +305,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Drops the messages of a queue that are ready (AMQP 0-9-1, `queue.purge`); those delivered and not settled stay.
+   * Drops the messages of a queue that are ready (AMQP 0-9-1, `queue.purge`); unacknowledged messages stay.
    *
    * @throws {@link NotFoundError} for a queue that does not exist
    */
@@ -316,10 +318,10 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Binds a queue to an exchange (AMQP 0-9-1, `queue.bind`): what the exchange gets and the routing key matches goes to
-   * the queue.
+   * Binds a queue to an exchange (AMQP 0-9-1, `queue.bind`): messages that the exchange gets, and whose routing key
+   * matches, go to the queue.
    *
-   * @throws {@link NotFoundError} where the queue or the exchange does not exist
+   * @throws {@link NotFoundError} if the queue or the exchange does not exist
    */
   queueBind(queue: string, exchange: string, routingKey = '', options: BindOptions = {}): Promise<void> {
     return this.#caller.call('queueBind', options, {
@@ -330,8 +332,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Removes a binding; it is named by all that it was made with (AMQP 0-9-1, `queue.unbind`). One that does not exist
-   * is no error.
+   * Removes a binding, which is identified by its ends, routing key and arguments (AMQP 0-9-1, `queue.unbind`). One that
+   * does not exist is no error.
    */
   queueUnbind(queue: string, exchange: string, routingKey = '', options: BindOptions = {}): Promise<void> {
     return this.#caller.call('queueUnbind', options, {
@@ -347,8 +349,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * not change until the promise has settled.
    *
    * @param exchange - `''` is the default exchange: the routing key is then the name of a queue
-   * @throws {@link NotFoundError} for an exchange that does not exist, {@link NackedError} where the broker refused the
-   *   message, {@link NoRouteError} for a `mandatory` one that no queue gets, {@link ResourceError} where too many
+   * @throws {@link NotFoundError} for an exchange that does not exist, {@link NackedError} if the broker refused the
+   *   message, {@link NoRouteError} for a `mandatory` one that no queue gets, {@link ResourceError} if too many
    *   publishes are pending, {@link ArgumentError} for what AMQP cannot carry
    */
   basicPublish(
@@ -367,7 +369,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Takes one message out of a queue (AMQP 0-9-1, `basic.get`); null where it is empty. To take many, consume.
+   * Takes one message out of a queue (AMQP 0-9-1, `basic.get`); null if it is empty. To take many, consume.
    *
    * @throws {@link NotFoundError} for a queue that does not exist
    */
@@ -380,7 +382,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Consumes from a queue (AMQP 0-9-1, `basic.consume`). Loop over what it returns with `for await`.
    *
-   * @throws {@link ArgumentError}, at once, for options that make no sense; {@link ConnectionClosedError} where the
+   * @throws {@link ArgumentError}, at once, for invalid options; {@link ConnectionClosedError} if the
    *   client is not connected. What the broker says comes by the iterator, and by `ready`.
    */
   basicConsume(queue: string, options: ConsumeOptions = {}): Consumer {
@@ -423,7 +425,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     return asMessage('basicReject', message).reject(options)
   }
 
-  /** What a listener throws is the listener's own affair: it does not reach the connection. */
+  /** Emits an event on its own: what a listener throws does not reach the connection. */
   #emitSoon<K extends keyof ClientEvents>(event: K, ...args: ClientEvents[K]): void {
     queueMicrotask(() => (this as EventEmitter).emit(event, ...args))
   }

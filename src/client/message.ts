@@ -98,7 +98,7 @@ export class Message {
     return this.#properties
   }
 
-  /** Its headers; empty where it has none. */
+  /** Its headers; empty if it has none. */
   get headers(): Table {
     this.#headers ??= decodeBasicHeaders(reader.reset(this.#headerBytes, this.#headerAt, this.#headerEnd))
     return this.#headers
@@ -124,8 +124,8 @@ export class Message {
    * Acknowledges it: the broker may forget it (AMQP 0-9-1, `basic.ack`). The ack leaves with the next
    * output, at the end of this round of the event loop at the latest.
    *
-   * @returns false where the channel that delivered it is gone, and the broker will deliver it again
-   * @throws {@link AlreadySettledError} where it is settled already, or was received with `noAck`
+   * @returns false if the channel that delivered it is gone, and the broker will deliver it again
+   * @throws {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   ack(options: AckOptions = {}): boolean {
     return this.#settle(flag('ack', 'multiple', options.multiple, false) ? ACK_MULTIPLE : ACK)
@@ -135,8 +135,8 @@ export class Message {
    * Refuses it (RabbitMQ, "Negative Acknowledgements"): it goes back to its queue, or, with `requeue: false`, is
    * dropped or dead-lettered.
    *
-   * @returns false where the channel that delivered it is gone, and the broker will deliver it again
-   * @throws {@link AlreadySettledError} where it is settled already, or was received with `noAck`
+   * @returns false if the channel that delivered it is gone, and the broker will deliver it again
+   * @throws {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   nack(options: NackOptions = {}): boolean {
     const multiple = flag('nack', 'multiple', options.multiple, false)
@@ -146,8 +146,8 @@ export class Message {
   /**
    * Refuses it (AMQP 0-9-1, `basic.reject`): as {@link nack} does, but never several at once.
    *
-   * @returns false where the channel that delivered it is gone, and the broker will deliver it again
-   * @throws {@link AlreadySettledError} where it is settled already, or was received with `noAck`
+   * @returns false if the channel that delivered it is gone, and the broker will deliver it again
+   * @throws {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   reject(options: RejectOptions = {}): boolean {
     return this.#settle({ kind: 'reject', requeue: flag('reject', 'requeue', options.requeue, true) })

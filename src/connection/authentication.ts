@@ -9,7 +9,7 @@ import { writeTable } from '../wire/table-writer.js'
 import { Writer } from '../wire/writer.js'
 import type { ConnectionConfig } from './connection-config.js'
 
-/** Chooses from what the server offers. Throws {@link AuthenticationError} where nothing fits. */
+/** Chooses from what the server offers. Throws {@link AuthenticationError} if nothing fits. */
 export function chooseMechanism(offered: readonly string[], config: ConnectionConfig): Mechanism {
   const wanted = config.mechanism === undefined ? preferred(config) : [config.mechanism]
   const chosen = wanted.find(mechanism => offered.includes(mechanism))

@@ -125,7 +125,7 @@ export class Channel {
     this.#host.outbox.method(this.number, name, args)
   }
 
-  /** Closes the channel. Requests under way end with `reason`; the listener is told nothing more. */
+  /** Closes the channel. Requests in progress end with `reason`; the listener is told nothing more. */
   close(reason: AmqpError): void {
     if (!this.isOpen) return
     this.#state = 'closing'
@@ -156,7 +156,7 @@ export class Channel {
     return this.#state === 'open' ? this.#assembly.roomFor(bytes) : undefined
   }
 
-  /** The requests under way that use a method: whom an error of the whole connection may be about. */
+  /** The requests in progress that use a method: whom an error of the whole connection may be about. */
   requestsOf(methodId: number): ErrorContext[] {
     return this.#pending
       .items()

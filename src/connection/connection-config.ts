@@ -45,7 +45,7 @@ export interface ConnectionConfig {
 /** The channels that publishing keeps for itself, and one for everything else. */
 const FEWEST_CHANNELS = 4
 
-/** Brings a URL and options together. Throws {@link ArgumentError} for whatever makes no sense. */
+/** Brings a URL and options together. Throws {@link ArgumentError} for whatever is invalid. */
 export function resolveConfig(url: string, options: ClientOptions): ConnectionConfig {
   const parsed = parseUrl(url)
   const address = resolveAddress(parsed, options)

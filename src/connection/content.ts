@@ -56,7 +56,7 @@ export class Assembly implements Content {
     this.#copier = copier
   }
 
-  /** A content is under way. */
+  /** A content is being assembled. */
   get busy(): boolean {
     return this.#stage !== 'none'
   }
@@ -70,7 +70,7 @@ export class Assembly implements Content {
     this.#stage = 'header'
   }
 
-  /** A header frame came. Returns true where the content is complete. */
+  /** A header frame came. Returns true if the content is complete. */
   header(buffer: Buffer, start: number, end: number): boolean {
     if (this.#stage !== 'header')
       throw new UnexpectedFrameError('a content header came that no method announced')
@@ -100,7 +100,7 @@ export class Assembly implements Content {
     return true
   }
 
-  /** A body frame came. Returns true where the content is complete. */
+  /** A body frame came. Returns true if the content is complete. */
   body(buffer: Buffer, start: number, end: number): boolean {
     if (this.#stage !== 'body') throw new UnexpectedFrameError('a content body came that no header announced')
     const received = this.bodyEnd + (end - start)

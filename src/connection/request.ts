@@ -19,7 +19,7 @@ const SCRATCH_SIZE = 4096
 /** Where requests are encoded, one after the other. */
 let scratch = new Writer(SCRATCH_SIZE)
 
-/** Encodes a request. Throws {@link ArgumentError} where AMQP cannot carry an argument, or a frame not all of them. */
+/** Encodes a request. Throws {@link ArgumentError} if AMQP cannot carry an argument, or a frame not all of them. */
 export function encodeRequest<N extends SynchronousName>(
   name: N,
   args: ArgsOf<N>,

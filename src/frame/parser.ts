@@ -70,7 +70,7 @@ export class FrameParser {
     this.#lastByte = undefined
   }
 
-  /** Where the next bytes are best put, so that they need not be copied; undefined where that is all the same. */
+  /** Where the next bytes are best put, so that they need not be copied; undefined if that is all the same. */
   room(): Buffer | undefined {
     if (this.#bodyLeft === 0 || this.#lastByte !== undefined) return undefined
     return this.#events.roomFor?.(this.#bodyChannel, this.#bodyLeft)

@@ -15,7 +15,7 @@ export function beginFrame(writer: Writer, type: number, channel: number): numbe
   return at - writer.start
 }
 
-/** Ends a frame: fills in its size. Throws {@link ArgumentError} where the whole frame is larger than `frameMax`. */
+/** Ends a frame: fills in its size. Throws {@link ArgumentError} if the whole frame is larger than `frameMax`. */
 export function endFrame(writer: Writer, place: number, frameMax: number): void {
   writer.ensure(1)
   const at = writer.start + place

@@ -21,7 +21,7 @@ export interface EncodedMessage {
 export const BY_REFERENCE_FROM = 32_768
 
 /**
- * Encodes a message as the writer's current unit, which the caller commits. Throws {@link ArgumentError} where AMQP
+ * Encodes a message as the writer's current unit, which the caller commits. Throws {@link ArgumentError} if AMQP
  * cannot carry it, with nothing written.
  */
 export function encodeMessage(

@@ -16,7 +16,7 @@ export interface OutgoingMessage {
   readonly mandatory: boolean
   /** 1: transient, 2: persistent; counts where there are no other properties. */
   readonly deliveryMode: number
-  /** All properties, the delivery mode among them; undefined where that is the only one. */
+  /** All properties, the delivery mode among them; undefined if that is the only one. */
   readonly properties: PropertyBag | undefined
   readonly headers: Table | undefined
   readonly body: string | Uint8Array
@@ -70,7 +70,7 @@ export class EnvelopeCache {
 
 /**
  * Encodes method and header; returns where the lower half of the body's size stands, relative to the unit's start.
- * Throws {@link ArgumentError} where AMQP cannot carry something, or a frame not all of it.
+ * Throws {@link ArgumentError} if AMQP cannot carry something, or a frame not all of it.
  */
 export function encodeEnvelope(
   w: Writer,

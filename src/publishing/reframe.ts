@@ -8,7 +8,7 @@ import { beginFrame, endFrame } from '../frame/writer.js'
 import { Writer } from '../wire/writer.js'
 import type { EncodedMessage } from './message-encoder.js'
 
-/** The same message in frames of `frameMax` bytes at most. Throws {@link ArgumentError} where its headers do not fit. */
+/** The same message in frames of `frameMax` bytes at most. Throws {@link ArgumentError} if its headers do not fit. */
 export function reframe(encoded: EncodedMessage, frameMax: number): EncodedMessage {
   const bytes =
     encoded.pieces === undefined

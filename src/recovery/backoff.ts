@@ -16,7 +16,7 @@ export interface RecoveryPlan {
   readonly retryRefused: boolean
 }
 
-/** Throws {@link ArgumentError} where an option makes no sense. Undefined means no recovery. */
+/** Throws {@link ArgumentError} if an option is invalid. Undefined means no recovery. */
 export function planRecovery(options: false | RecoveryOptions | undefined): RecoveryPlan | undefined {
   if (options === false) return undefined
   if (options !== undefined && (typeof options !== 'object' || options === null)) {

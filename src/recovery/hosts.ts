@@ -18,7 +18,7 @@ export class Hosts {
   /** What is tried at the next attempt; where a function says so, what was tried at the last. */
   #order: readonly ConnectionConfig[]
 
-  /** Throws {@link ArgumentError} where a URL, a host or an option makes no sense. */
+  /** Throws {@link ArgumentError} if a URL, a host or an option is invalid. */
   constructor(source: UrlSource, options: ClientOptions) {
     const { hostOrder = 'shuffled' } = options
     if (hostOrder !== 'shuffled' && hostOrder !== 'fixed') {
@@ -29,7 +29,7 @@ export class Hosts {
     this.#shuffled = hostOrder === 'shuffled'
     this.#fixed = typeof source === 'function' ? undefined : this.#resolve(source)
     this.#order = this.#fixed === undefined ? [] : this.#arrange(this.#fixed)
-    // What the options say is checked at once, also where the URL comes later.
+    // What the options say is checked at once, also if the URL comes later.
     if (this.#fixed === undefined) resolveConfig('amqp:///', options)
   }
 

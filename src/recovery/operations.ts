@@ -36,7 +36,7 @@ export class Operations implements Recoverable, TicketOwner {
     return this.#pending.size
   }
 
-  /** Begins an operation. Throws {@link ArgumentError} where `signal` or `timeout` make no sense. */
+  /** Begins an operation. Throws {@link ArgumentError} if `signal` or `timeout` are invalid. */
   perform<T>(operation: string, options: OperationOptions, task: OperationTask<T>): Promise<T> {
     checkAbortOptions(options)
     const id = this.#counter.next()

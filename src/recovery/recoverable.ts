@@ -1,16 +1,17 @@
 /**
  * Owns the one interface of what survives a lost connection: topology, consumers, publishes and operations. Each comes
- * back in its own manner; the recovering connection keeps them as an ordered list, and tells them in that order.
+ * back in its own manner; the recovering connection keeps them as an ordered list.
  */
 import type { ConnectionLoss } from '../operation-errors.js'
 import type { Session } from '../session/session.js'
+import { unlessAborted } from '../util/abort.js'
 
 export interface Recoverable {
   /** There is a session, and others come back on it first: what takes time can begin. */
   prepare?(session: Session): void
   /**
-   * Comes back on a session. Where that takes time, resolves when it is done, or known that it cannot be; rejects only
-   * where the session is lost meanwhile. What follows in the list waits for it.
+   * Comes back on a session. If that takes time, resolves when it is done, or known that it is not possible; rejects only
+   * if the session is lost meanwhile. What follows in the list waits for it.
    */
   attach(session: Session): Promise<void> | undefined
   /** The session is lost; another one follows. Called for each one that was attached to it. */
@@ -19,4 +20,41 @@ export interface Recoverable {
   end(loss: ConnectionLoss): void
   /** Resolves when nothing is in progress, whatever became of it. */
   idle(): Promise<void>
+}
+
+/** What comes back after a loss, in order. */
+export class RecoverableList {
+  readonly #parts: readonly Recoverable[]
+  /** So many of the parts are attached to the session. */
+  #attached = 0
+
+  constructor(parts: readonly Recoverable[]) {
+    this.#parts = parts
+  }
+
+  /** Attaches one after the other. Rejects if the session is lost meanwhile, or with the reason of the signal. */
+  async attach(session: Session, signal: AbortSignal): Promise<void> {
+    for (const part of this.#parts) part.prepare?.(session)
+    for (const part of this.#parts) {
+      this.#attached++
+      const attached = part.attach(session)
+      if (attached !== undefined) await unlessAborted(attached, signal)
+      if (session.endReason !== undefined) throw session.endReason
+    }
+  }
+
+  detach(loss: ConnectionLoss): void {
+    const attached = this.#parts.slice(0, this.#attached)
+    this.#attached = 0
+    for (const part of attached) part.detach(loss)
+  }
+
+  end(loss: ConnectionLoss): void {
+    this.#attached = 0
+    for (const part of this.#parts) part.end(loss)
+  }
+
+  async idle(): Promise<void> {
+    for (const part of this.#parts) await part.idle()
+  }
 }

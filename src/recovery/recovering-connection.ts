@@ -17,7 +17,7 @@ import { type Deferred, defer, quiet } from '../util/promise.js'
 import { planRecovery, type RecoveryPlan } from './backoff.js'
 import { connectRepeatedly } from './connect-attempts.js'
 import { Hosts, openFirst } from './hosts.js'
-import type { Recoverable } from './recoverable.js'
+import { type Recoverable, RecoverableList } from './recoverable.js'
 import {
   type Connecting,
   checkState,
@@ -48,9 +48,7 @@ export class RecoveringConnection {
   readonly #metrics: Metrics
   readonly #events: RecoveryEvents
   /** What comes back, in this order. */
-  readonly #parts: readonly Recoverable[]
-  /** So many of the parts are attached to the session. */
-  #attached = 0
+  readonly #parts: RecoverableList
   readonly #closed: Deferred<void> = defer<void>()
   #state: RecoveryState = { name: 'idle' }
   /** The attempts to connect that are in progress. */
@@ -72,7 +70,7 @@ export class RecoveringConnection {
     this.#failsOffline = options.whileOffline === 'fail'
     this.#frameMax = frameMax
     this.#metrics = metrics
-    this.#parts = parts
+    this.#parts = new RecoverableList(parts)
     this.#events = events
   }
 
@@ -135,7 +133,7 @@ export class RecoveringConnection {
    * then it is that which became of it, and `drain` has failed.
    */
   async idle(): Promise<void> {
-    for (const part of this.#parts) await part.idle()
+    await this.#parts.idle()
     if (this.#state.name === 'closed') this.check('drain')
   }
 
@@ -150,7 +148,7 @@ export class RecoveringConnection {
       state.connected.reject(reason)
     }
     const closed = sessionOf(state)?.close(reason)
-    this.#endParts({ reason, blamed: [] })
+    this.#parts.end({ reason, blamed: [] })
     void Promise.all([closed, this.#attempts]).then(() => {
       this.#closed.resolve()
       done.resolve()
@@ -228,12 +226,12 @@ export class RecoveringConnection {
       signal.throwIfAborted()
       state.session = session
       this.#frameMax = session.frameMax
-      await this.#attachParts(session, signal)
+      await this.#parts.attach(session, signal)
       signal.throwIfAborted()
       if (session.endReason !== undefined) throw session.endReason
       this.#use(session, state)
     } catch (error) {
-      this.#detachParts({ reason: session.endReason ?? NOT_USED, blamed: [] })
+      this.#parts.detach({ reason: session.endReason ?? NOT_USED, blamed: [] })
       state.session = undefined
       await session.close(NOT_USED)
       throw error
@@ -250,17 +248,6 @@ export class RecoveringConnection {
     const session = new Session(config, events, this.#metrics, config.publishesApart ? renew : undefined)
     await session.connect(signal)
     return session
-  }
-
-  async #attachParts(session: Session, signal: AbortSignal): Promise<void> {
-    for (const part of this.#parts) part.prepare?.(session)
-    for (const part of this.#parts) {
-      this.#attached++
-      const attached = part.attach(session)
-      if (attached !== undefined) await unlessAborted(attached, signal)
-      // What follows must not be attached to a session that is lost.
-      if (session.endReason !== undefined) return
-    }
   }
 
   /** Everything is back. */
@@ -281,25 +268,14 @@ export class RecoveringConnection {
     if (sessionOf(state) !== session) return
     if (state.name !== 'open') {
       // What is coming back fails, and the attempts go on.
-      this.#detachParts(loss)
+      this.#parts.detach(loss)
     } else if (this.#plan === undefined) {
       this.#finish(loss)
       this.#events.onDisconnect(loss.reason)
     } else {
-      this.#detachParts(loss)
+      this.#parts.detach(loss)
       this.#reconnect(loss.reason, this.#plan)
     }
-  }
-
-  #detachParts(loss: ConnectionLoss): void {
-    const attached = this.#parts.slice(0, this.#attached)
-    this.#attached = 0
-    for (const part of attached) part.detach(loss)
-  }
-
-  #endParts(loss: ConnectionLoss): void {
-    this.#attached = 0
-    for (const part of this.#parts) part.end(loss)
   }
 
   /** The client is closed by itself. */
@@ -307,7 +283,7 @@ export class RecoveringConnection {
     const state = this.#state
     this.#state = { name: 'closed', reason: loss.reason, done: this.#closed.promise }
     if (state.name === 'reconnecting') state.connected.reject(loss.reason)
-    this.#endParts(loss)
+    this.#parts.end(loss)
     this.#closed.resolve()
   }
 }

@@ -17,8 +17,8 @@ export type Settlement =
 /** What a message needs to be settled. */
 export interface Settler {
   /**
-   * Settles a delivery. Returns false where the channel that delivered it is gone. Throws
-   * {@link AlreadySettledError} where it was settled before.
+   * Settles a delivery. Returns false if the channel that delivered it is gone. Throws
+   * {@link AlreadySettledError} if it was settled before.
    */
   settle(deliveryTag: number, settlement: Settlement): boolean
   /** The consumer tag as the user knows it. */
@@ -87,7 +87,7 @@ export class UnackedDeliveries implements FlushListener {
     this.#metrics.settled++
   }
 
-  /** Somebody settles a delivery whose channel is gone: nothing is sent. Throws where it was settled before that. */
+  /** Somebody settles a delivery whose channel is gone: nothing is sent. Throws if it was settled before that. */
   settleTooLate(tag: number): false {
     this.#check(tag)
     this.#metrics.staleSettlements++

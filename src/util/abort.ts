@@ -5,7 +5,7 @@ import { checkSignal, checkTimeout } from './check.js'
 /** Longer than this a timer of the runtime cannot run; it counts as no timeout at all (24 days). */
 const LONGEST_TIMER = 2_147_483_647
 
-/** Throws {@link ArgumentError} where `signal` or `timeout` are not what they should be. */
+/** Throws {@link ArgumentError} if `signal` or `timeout` are not what they should be. */
 export function checkAbortOptions({ signal, timeout }: OperationOptions): void {
   checkTimeout('timeout', timeout)
   checkSignal('signal', signal)

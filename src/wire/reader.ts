@@ -64,7 +64,7 @@ export class Reader {
     return value
   }
 
-  /** An unsigned 64-bit integer: a number where it fits exactly, else a bigint. */
+  /** An unsigned 64-bit integer: a number if it fits exactly, else a bigint. */
   u64exact(): number | bigint {
     return narrow(this.buffer.readBigUInt64BE(this.skip(8)))
   }
@@ -84,7 +84,7 @@ export class Reader {
     return this.buffer.readInt32BE(this.skip(4))
   }
 
-  /** A signed 64-bit integer: a number where it fits exactly, else a bigint. */
+  /** A signed 64-bit integer: a number if it fits exactly, else a bigint. */
   i64exact(): number | bigint {
     return narrow(this.buffer.readBigInt64BE(this.skip(8)))
   }

@@ -107,7 +107,7 @@ function readName(r: Reader): string {
 }
 
 /**
- * Text of a few ASCII characters, faster than the runtime's decoder gives it; undefined where it is anything else.
+ * Text of a few ASCII characters, faster than the runtime's decoder gives it; undefined if it is anything else.
  */
 function shortAscii(buffer: Buffer, at: number, length: number): string | undefined {
   if (length > SHORT_TEXT) return undefined

@@ -56,7 +56,7 @@ const TYPED_FORMATS: ReadonlyMap<TypedName, TypedFormat> = new Map<TypedName, Ty
 type Place = string | { readonly parent: Place; readonly key: string | number }
 
 /**
- * Writes a table. Throws {@link ArgumentError} where AMQP cannot carry a value; it names the value's place, beginning
+ * Writes a table. Throws {@link ArgumentError} if AMQP cannot carry a value; it names the value's place, beginning
  * with `field`, as in `headers.a[3].b`.
  */
 export function writeTable(w: Writer, table: Table, field: string): void {
