@@ -31,8 +31,8 @@ export interface Outcome<T> {
   fail(error: unknown): void
 }
 
-/** Whoever keeps tickets that are not settled. */
-export interface TicketOwner {
+/** Whoever keeps the tickets that are not settled. */
+export interface TicketListener {
   onSettled(ticket: number): void
 }
 
@@ -40,15 +40,15 @@ export class Ticket<T> implements Outcome<T> {
   readonly id: number
   readonly operation: string
   readonly #deferred: Deferred<T> = defer<T>()
-  readonly #owner: TicketOwner | undefined
+  readonly #listener: TicketListener | undefined
   #stopWatching: (() => void) | undefined
   #settled = false
 
   /** `options` are checked by the caller. A signal that is aborted already rejects at once. */
-  constructor(id: number, operation: string, options: OperationOptions, owner?: TicketOwner) {
+  constructor(id: number, operation: string, options: OperationOptions, listener?: TicketListener) {
     this.id = id
     this.operation = operation
-    this.#owner = owner
+    this.#listener = listener
     if (debugTicket.enabled) debugTicket('%d: %s', id, operation)
     if (options.signal?.aborted === true) {
       this.reject(options.signal.reason)
@@ -91,7 +91,7 @@ export class Ticket<T> implements Outcome<T> {
     this.#settled = true
     this.#stopWatching?.()
     if (debugTicket.enabled) debugTicket('%d: %s: %s', this.id, this.operation, outcome)
-    this.#owner?.onSettled(this.id)
+    this.#listener?.onSettled(this.id)
     return true
   }
 }

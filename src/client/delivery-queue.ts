@@ -8,7 +8,7 @@ import type { Message } from './message.js'
 import type { PrefetchWindow } from './prefetch-window.js'
 
 /** Where the deliveries come from. */
-export interface DeliverySource {
+export interface DeliveryHost {
   /** How many of them can still be settled. */
   readonly unacked: number
   /** Acks a message that needs no settling by its user. */
@@ -26,7 +26,7 @@ export interface Ending {
 const NORMAL: Ending = { error: undefined }
 
 export class DeliveryQueue {
-  readonly #source: DeliverySource
+  readonly #host: DeliveryHost
   readonly #window: PrefetchWindow
   readonly #noAck: boolean
   /** The broker has to be asked for another prefetch count. */
@@ -37,8 +37,8 @@ export class DeliveryQueue {
   #surplus: number[] = []
   #ending: Ending | undefined
 
-  constructor(source: DeliverySource, window: PrefetchWindow, noAck: boolean, onWindowChanged: () => void) {
-    this.#source = source
+  constructor(host: DeliveryHost, window: PrefetchWindow, noAck: boolean, onWindowChanged: () => void) {
+    this.#host = host
     this.#window = window
     this.#noAck = noAck
     this.#onWindowChanged = onWindowChanged
@@ -51,7 +51,7 @@ export class DeliveryQueue {
 
   /** How many deliveries are handed out and unacknowledged. */
   get handedOut(): number {
-    return this.#source.unacked - this.#messages.length - this.#surplus.length
+    return this.#host.unacked - this.#messages.length - this.#surplus.length
   }
 
   /** The deliveries that wait to be handed out, in order. */
@@ -141,7 +141,7 @@ export class DeliveryQueue {
   /** With automatic acks, the broker's window follows what is handed out: a slow reader makes it wait. */
   #takeAutoAcked(): Message | undefined {
     const message = this.#messages.shift()
-    if (message !== undefined) this.#source.autoAck(message.deliveryTag, this.#window.countAutoAcked())
+    if (message !== undefined) this.#host.autoAck(message.deliveryTag, this.#window.countAutoAcked())
     return message
   }
 }

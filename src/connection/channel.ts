@@ -25,6 +25,7 @@ import {
   methods,
   type SynchronousName,
 } from '../codec/methods.gen.js'
+import { REPLY_SUCCESS } from '../constants.gen.js'
 import { debugChannel } from '../debug.js'
 import {
   type AmqpError,
@@ -129,7 +130,7 @@ export class Channel {
   close(reason: AmqpError): void {
     if (!this.isOpen) return
     this.#state = 'closing'
-    this.send('channel.close', { replyCode: 200, replyText: '', classId: 0, methodId: 0 })
+    this.send('channel.close', { replyCode: REPLY_SUCCESS, replyText: '', classId: 0, methodId: 0 })
     debugChannel('channel %d: closing', this.number)
     for (const request of this.#pending.drain()) request.reject(reason)
   }

@@ -67,7 +67,7 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
     if (this.#paused) return false
     if (this.#unconfirmed.size === 0) return true
     if (this.#alone !== undefined) return false
-    if (risk !== undefined && this.#host.risks.stands(risk)) return false
+    if (risk !== undefined && this.#host.risks.isUnproven(risk)) return false
     return this.#search.hasRoom
   }
 
@@ -78,7 +78,7 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
   afterWrite(publish: PendingPublish): void {
     this.#barriers.afterWrite(publish)
     this.#unconfirmed.add(publish)
-    if (publish.risk !== undefined && this.#host.risks.stands(publish.risk)) this.#alone = publish
+    if (publish.risk !== undefined && this.#host.risks.isUnproven(publish.risk)) this.#alone = publish
     if (!this.#search.active) return
     this.#search.onWritten()
     this.#barriers.send()
@@ -103,7 +103,7 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
     if (acked) metrics.confirmed += confirmed
     else metrics.nacked += confirmed
     if (unconfirmed.size > 0) return
-    if (this.#alone?.risk !== undefined) risks.prove(this.#alone.risk)
+    if (this.#alone?.risk !== undefined) risks.markProven(this.#alone.risk)
     this.#alone = undefined
     this.#search.onAllConfirmed()
     this.#host.writePending()
@@ -140,7 +140,7 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
     const suspects = this.#suspectsOf(error, inFlight)
     const [culprit] = suspects
     if (suspects.length === 1 && culprit !== undefined) {
-      this.#host.risks.doubt(culprit.exchange)
+      this.#host.risks.forgetExchange(culprit.exchange)
       culprit.reject(withContext(error, culprit.context))
     }
     if (suspects.length === 0 && inFlight.length > 0 && !this.#search.mayRetry()) {

@@ -97,7 +97,7 @@ export class PublishBuffer implements PublishChannelHost {
 
   /** An exchange was deleted: the broker may close the channel over a publish to it. */
   exchangeDeleted(exchange: string): void {
-    this.risks.doubt(exchange)
+    this.risks.forgetExchange(exchange)
   }
 
   /** Resolves when the broker has read everything that was written. */
@@ -167,7 +167,14 @@ export class PublishBuffer implements PublishChannelHost {
     if (state.name === 'ended') throw connectionLost(state.reason, publishContext(ticket))
     this.#kind.check(message, state.name === 'online' ? state.connection.info : undefined)
     this.#budget.check()
-    const publish = new PendingPublish(ticket, message, this.risks.of(message), this.#budget, resolve, reject)
+    const publish = new PendingPublish(
+      ticket,
+      message,
+      this.risks.riskOf(message),
+      this.#budget,
+      resolve,
+      reject,
+    )
     // One that can be aborted waits for the end of the tick: until then nothing of it is sent.
     const atOnce = signal === undefined && state.name === 'online' && this.#unsent.length === 0
     if (atOnce && mayWrite(state, publish)) this.#write(publish, message, state)

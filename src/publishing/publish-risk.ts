@@ -17,7 +17,7 @@ export class PublishRisks {
   #lastExchange = ''
 
   /** What is not proven about a message, or undefined. */
-  of({ exchange, properties, body }: OutgoingMessage): string | undefined {
+  riskOf({ exchange, properties, body }: OutgoingMessage): string | undefined {
     // Of a text, at most so many bytes.
     const size = typeof body === 'string' ? 3 * body.length : body.length
     if (size > this.#provenSize) return `size:${size}`
@@ -33,7 +33,7 @@ export class PublishRisks {
   }
 
   /** The broker took a message with this risk. */
-  prove(risk: string): void {
+  markProven(risk: string): void {
     if (risk.startsWith('size:')) {
       this.#provenSize = Math.max(this.#provenSize, Number(risk.slice('size:'.length)))
       return
@@ -43,13 +43,13 @@ export class PublishRisks {
   }
 
   /** A publish to this exchange failed, or it was deleted: what was known of it does not hold. */
-  doubt(exchange: string): void {
+  forgetExchange(exchange: string): void {
     for (const risk of this.#proven) if (risk.endsWith(`:${exchange}`)) this.#proven.delete(risk)
     this.#lastExchange = ''
   }
 
   /** Whether a risk found earlier still is one. */
-  stands(risk: string): boolean {
+  isUnproven(risk: string): boolean {
     if (risk.startsWith('size:')) return Number(risk.slice('size:'.length)) > this.#provenSize
     return !this.#proven.has(risk)
   }

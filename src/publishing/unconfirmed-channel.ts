@@ -51,13 +51,13 @@ class UnconfirmedChannel extends ChannelListener implements PublishChannel {
   afterWrite(publish: PendingPublish): void {
     const { risk } = publish
     const { risks } = this.#host
-    if (risk === undefined || !risks.stands(risk)) {
+    if (risk === undefined || !risks.isUnproven(risk)) {
       publish.resolve()
       return
     }
     this.#alone = publish
     const onReply = (): void => {
-      risks.prove(risk)
+      risks.markProven(risk)
       publish.resolve()
       this.#alone = undefined
       this.#host.writePending()

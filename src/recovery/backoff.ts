@@ -2,6 +2,7 @@
 
 import type { RecoveryOptions } from '../client-options.js'
 import { ArgumentError } from '../errors.js'
+import { checkAtLeast, checkFlag } from '../util/check.js'
 
 /** Longer than this a timer of the runtime cannot run, in milliseconds. */
 const LONGEST_DELAY = 2_147_483_647
@@ -24,14 +25,13 @@ export function planRecovery(options: false | RecoveryOptions | undefined): Reco
   }
   const { initialDelay = 250, maxDelay = 30_000, factor = 2, retryRefused = true } = options ?? {}
   const { maxAttempts = Number.POSITIVE_INFINITY, maxTime = Number.POSITIVE_INFINITY } = options ?? {}
-  checkNumber('initialDelay', initialDelay, 0)
-  checkNumber('maxDelay', maxDelay, initialDelay)
+  checkAtLeast('recovery.initialDelay', initialDelay, 0)
+  checkAtLeast('recovery.maxDelay', maxDelay, initialDelay)
   if (maxDelay > LONGEST_DELAY) throw new ArgumentError(`recovery.maxDelay must be at most ${LONGEST_DELAY}`)
-  checkNumber('factor', factor, 1)
-  checkNumber('maxAttempts', maxAttempts, 1)
-  checkNumber('maxTime', maxTime, 0)
-  if (typeof retryRefused !== 'boolean')
-    throw new ArgumentError('recovery.retryRefused must be true or false')
+  checkAtLeast('recovery.factor', factor, 1)
+  checkAtLeast('recovery.maxAttempts', maxAttempts, 1)
+  checkAtLeast('recovery.maxTime', maxTime, 0)
+  checkFlag('recovery.retryRefused', retryRefused)
   return { initialDelay, maxDelay, factor, maxAttempts, maxTime, retryRefused }
 }
 
@@ -41,9 +41,4 @@ export function delayBefore(attempt: number, plan: RecoveryPlan, random: () => n
   const grown = plan.initialDelay === 0 ? 0 : plan.initialDelay * plan.factor ** (attempt - 1)
   const ceiling = Math.min(plan.maxDelay, grown)
   return Math.round(random() * ceiling)
-}
-
-function checkNumber(name: string, value: number, least: number): void {
-  if (typeof value === 'number' && value >= least) return
-  throw new ArgumentError(`recovery.${name} must be a number, ${least} or more, got ${String(value)}`)
 }

@@ -7,7 +7,7 @@ import { type ConnectionLoss, connectionLost, withContext } from '../operation-e
 import type { OperationOptions } from '../options.js'
 import { isConnectionFault, MAX_CONNECTION_FAULTS } from '../reply-codes.js'
 import type { Session } from '../session/session.js'
-import { type Outcome, Ticket, type TicketCounter, type TicketOwner } from '../ticket.js'
+import { type Outcome, Ticket, type TicketCounter, type TicketListener } from '../ticket.js'
 import { checkAbortOptions } from '../util/abort.js'
 import { type Deferred, defer } from '../util/promise.js'
 import type { Recoverable } from './recoverable.js'
@@ -19,7 +19,7 @@ export interface OperationTask<T> {
   readonly repeatable: boolean
 }
 
-export class Operations implements Recoverable, TicketOwner {
+export class Operations implements Recoverable, TicketListener {
   readonly #counter: TicketCounter
   readonly #maxWaiting: number
   readonly #pending = new Map<number, Operation<never>>()

@@ -121,49 +121,24 @@ const queuePurge = fc.record({ actor, name: queueName }).map(args =>
 
 const source = fc.oneof({ arbitrary: exchangeName, weight: 12 }, { arbitrary: fc.constant(''), weight: 1 })
 
-const queueBind = fc.record({ actor, queue: queueName, source, key: bindingKey }).map(args =>
-  callStep(
-    'queueBind',
-    args,
-    [args.queue, args.source, 'bindings'],
-    model => model.bind(args.actor, 'queue', args.queue, args.source, args.key),
-    (client, world, options) =>
-      client.queueBind(world.full(args.queue), world.full(args.source), args.key, options),
-  ),
-)
-
-const queueUnbind = fc.record({ actor, queue: queueName, source, key: bindingKey }).map(args =>
-  callStep(
-    'queueUnbind',
-    args,
-    [args.queue, args.source, 'bindings'],
-    model => model.unbind(args.actor, 'queue', args.queue, args.source, args.key),
-    (client, world, options) =>
-      client.queueUnbind(world.full(args.queue), world.full(args.source), args.key, options),
-  ),
-)
-
-const exchangeBind = fc.record({ actor, destination: exchangeName, source, key: bindingKey }).map(args =>
-  callStep(
-    'exchangeBind',
-    args,
-    [args.destination, args.source, 'bindings'],
-    model => model.bind(args.actor, 'exchange', args.destination, args.source, args.key),
-    (client, world, options) =>
-      client.exchangeBind(world.full(args.destination), world.full(args.source), args.key, options),
-  ),
-)
-
-const exchangeUnbind = fc.record({ actor, destination: exchangeName, source, key: bindingKey }).map(args =>
-  callStep(
-    'exchangeUnbind',
-    args,
-    [args.destination, args.source, 'bindings'],
-    model => model.unbind(args.actor, 'exchange', args.destination, args.source, args.key),
-    (client, world, options) =>
-      client.exchangeUnbind(world.full(args.destination), world.full(args.source), args.key, options),
-  ),
-)
+/** A step of one of the four methods that bind and unbind. */
+function bindingStep(
+  method: 'queueBind' | 'queueUnbind' | 'exchangeBind' | 'exchangeUnbind',
+): fc.Arbitrary<Step> {
+  const kind = method.startsWith('queue') ? 'queue' : 'exchange'
+  const change = method.endsWith('Unbind') ? 'unbind' : 'bind'
+  const destination = kind === 'queue' ? queueName : exchangeName
+  return fc.record({ actor, destination, source, key: bindingKey }).map(args =>
+    callStep(
+      method,
+      args,
+      [args.destination, args.source, 'bindings'],
+      model => model[change](args.actor, kind, args.destination, args.source, args.key),
+      (client, world, options) =>
+        client[method](world.full(args.destination), world.full(args.source), args.key, options),
+    ),
+  )
+}
 
 /** Steps that touch little: many of them can run at once. */
 export const declareOrDelete: fc.Arbitrary<Step> = fc.oneof(
@@ -175,10 +150,10 @@ export const declareOrDelete: fc.Arbitrary<Step> = fc.oneof(
 )
 
 export const bindOrUnbind: fc.Arbitrary<Step> = fc.oneof(
-  { arbitrary: queueBind, weight: 6 },
-  { arbitrary: queueUnbind, weight: 2 },
-  { arbitrary: exchangeBind, weight: 3 },
-  { arbitrary: exchangeUnbind, weight: 1 },
+  { arbitrary: bindingStep('queueBind'), weight: 6 },
+  { arbitrary: bindingStep('queueUnbind'), weight: 2 },
+  { arbitrary: bindingStep('exchangeBind'), weight: 3 },
+  { arbitrary: bindingStep('exchangeUnbind'), weight: 1 },
 )
 
 const REASON = Object.assign(new Error('no longer wanted'), { name: 'NoLongerWanted' })

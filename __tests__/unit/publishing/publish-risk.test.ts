@@ -17,80 +17,83 @@ function large(size: number): MessageParts {
 
 /** Takes a message for proven; there has to be something to prove. */
 function prove(risks: PublishRisks, message: OutgoingMessage): void {
-  const risk = risks.of(message)
+  const risk = risks.riskOf(message)
   expect(risk).toBeDefined()
-  risks.prove(risk as string)
+  risks.markProven(risk as string)
 }
 
 describe('a publish', () => {
   test('to the default exchange is no risk', () => {
-    expect(new PublishRisks().of(to(''))).toBeUndefined()
+    expect(new PublishRisks().riskOf(to(''))).toBeUndefined()
   })
 
   test('to an exchange is a risk until one was taken', () => {
     const risks = new PublishRisks()
     prove(risks, to('e'))
-    expect(risks.of(to('e'))).toBeUndefined()
-    expect(risks.of(to('e'))).toBeUndefined()
-    expect(risks.of(to('f'))).toBeDefined()
+    expect(risks.riskOf(to('e'))).toBeUndefined()
+    expect(risks.riskOf(to('e'))).toBeUndefined()
+    expect(risks.riskOf(to('f'))).toBeDefined()
   })
 
   test('to an exchange that failed is a risk again, and to no other', () => {
     const risks = new PublishRisks()
     prove(risks, to('e'))
     prove(risks, to('f'))
-    expect(risks.of(to('e'))).toBeUndefined()
-    risks.doubt('e')
-    expect(risks.of(to('f'))).toBeUndefined()
-    expect(risks.of(to('e'))).toBeDefined()
+    expect(risks.riskOf(to('e'))).toBeUndefined()
+    risks.forgetExchange('e')
+    expect(risks.riskOf(to('f'))).toBeUndefined()
+    expect(risks.riskOf(to('e'))).toBeDefined()
   })
 
   test('to an exchange whose name ends like one that failed is none', () => {
     const risks = new PublishRisks()
     prove(risks, to('my-e'))
-    risks.doubt('e')
-    expect(risks.of(to('my-e'))).toBeUndefined()
+    risks.forgetExchange('e')
+    expect(risks.riskOf(to('my-e'))).toBeUndefined()
   })
 
   test('with a user id to an exchange that failed is a risk again', () => {
     const risks = new PublishRisks()
     const message = to('e', { properties: { userId: 'me' } })
     prove(risks, message)
-    risks.doubt('e')
-    expect(risks.of(message)).toBeDefined()
+    risks.forgetExchange('e')
+    expect(risks.riskOf(message)).toBeDefined()
   })
 
   test('with a user id is a risk for each user and exchange', () => {
     const risks = new PublishRisks()
     const of = (userId: string, exchange = '') => to(exchange, { properties: { userId } })
     prove(risks, of('me'))
-    expect(risks.of(of('me'))).toBeUndefined()
-    expect(risks.of(of('you'))).toBeDefined()
-    expect(risks.of(of('me', 'e'))).toBeDefined()
-    expect(risks.of(to(''))).toBeUndefined()
+    expect(risks.riskOf(of('me'))).toBeUndefined()
+    expect(risks.riskOf(of('you'))).toBeDefined()
+    expect(risks.riskOf(of('me', 'e'))).toBeDefined()
+    expect(risks.riskOf(to(''))).toBeUndefined()
   })
 
   test('beyond the size that every broker takes is a risk, until one as large was taken', () => {
     const risks = new PublishRisks()
-    expect(risks.of(to('', large(SAFE)))).toBeUndefined()
+    expect(risks.riskOf(to('', large(SAFE)))).toBeUndefined()
     prove(risks, to('', large(SAFE + 10)))
-    expect(risks.of(to('', large(SAFE + 10)))).toBeUndefined()
-    expect(risks.of(to('', large(SAFE + 11)))).toBeDefined()
+    expect(risks.riskOf(to('', large(SAFE + 10)))).toBeUndefined()
+    expect(risks.riskOf(to('', large(SAFE + 11)))).toBeDefined()
   })
 
   test('that was found risky is so no more when another one proved it', () => {
     const risks = new PublishRisks()
-    const [exchange, size] = [risks.of(to('e')) as string, risks.of(to('', large(SAFE + 1))) as string]
-    expect([risks.stands(exchange), risks.stands(size)]).toEqual([true, true])
-    risks.prove(exchange)
-    risks.prove(risks.of(to('', large(SAFE + 2))) as string)
-    expect([risks.stands(exchange), risks.stands(size)]).toEqual([false, false])
+    const [exchange, size] = [
+      risks.riskOf(to('e')) as string,
+      risks.riskOf(to('', large(SAFE + 1))) as string,
+    ]
+    expect([risks.isUnproven(exchange), risks.isUnproven(size)]).toEqual([true, true])
+    risks.markProven(exchange)
+    risks.markProven(risks.riskOf(to('', large(SAFE + 2))) as string)
+    expect([risks.isUnproven(exchange), risks.isUnproven(size)]).toEqual([false, false])
   })
 
   test('to any of very many exchanges costs a bounded memory: the oldest proofs are asked for again', () => {
     const risks = new PublishRisks()
     for (let index = 0; index <= 4096; index++) prove(risks, to(`e${index}`))
-    expect(risks.of(to('e0'))).toBeDefined()
-    expect(risks.of(to('e4096'))).toBeUndefined()
+    expect(risks.riskOf(to('e0'))).toBeDefined()
+    expect(risks.riskOf(to('e4096'))).toBeUndefined()
   })
 })
