@@ -13,16 +13,23 @@ export const NO_ARGUMENTS: Table = Object.freeze({})
 
 export function exchangeDeclareArguments(
   exchange: string,
-  options: ExchangeDeclareOptions,
+  {
+    type = 'direct',
+    durable = true,
+    autoDelete = false,
+    internal = false,
+    passive = false,
+    arguments: args,
+  }: ExchangeDeclareOptions,
 ): ArgsOf<'exchange.declare'> {
   return {
     exchange,
-    type: options.type ?? 'direct',
-    passive: options.passive ?? false,
-    durable: options.durable ?? true,
-    autoDelete: options.autoDelete ?? false,
-    internal: options.internal ?? false,
-    arguments: options.arguments ?? NO_ARGUMENTS,
+    type,
+    passive,
+    durable,
+    autoDelete,
+    internal,
+    arguments: args ?? NO_ARGUMENTS,
     noWait: false,
   }
 }
@@ -34,15 +41,17 @@ export function exchangeDeleteArguments(
   return { exchange, ifUnused, noWait: false }
 }
 
-export function queueDeclareArguments(queue: string, options: QueueDeclareOptions): ArgsOf<'queue.declare'> {
-  const { exclusive = false } = options
+export function queueDeclareArguments(
+  queue: string,
+  { exclusive = false, durable, autoDelete = false, passive = false, arguments: args }: QueueDeclareOptions,
+): ArgsOf<'queue.declare'> {
   return {
     queue,
-    passive: options.passive ?? false,
-    durable: options.durable ?? !exclusive,
+    passive,
+    durable: durable ?? !exclusive,
     exclusive,
-    autoDelete: options.autoDelete ?? false,
-    arguments: options.arguments ?? NO_ARGUMENTS,
+    autoDelete,
+    arguments: args ?? NO_ARGUMENTS,
     noWait: false,
   }
 }
@@ -55,6 +64,6 @@ export function queueDeleteArguments(
 }
 
 /** What the four methods that bind and unbind have in common. */
-export function bindingArguments(routingKey: string, options: BindOptions) {
-  return { routingKey, arguments: options.arguments ?? NO_ARGUMENTS, noWait: false }
+export function bindingArguments(routingKey: string, { arguments: args }: BindOptions) {
+  return { routingKey, arguments: args ?? NO_ARGUMENTS, noWait: false }
 }

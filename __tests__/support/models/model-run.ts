@@ -86,13 +86,13 @@ export async function observe(world: World, promise: Promise<unknown>): Promise<
   }
 }
 
-const LOCK_TIMEOUT = 20_000
+const PATIENCE = 20_000
 
 /** Fails where a promise does not settle: nothing may hang. */
 export async function withoutHanging<T>(title: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const hanging = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it hangs: ${title}`)), LOCK_TIMEOUT)
+    timer = setTimeout(() => reject(new Error(`it hangs: ${title}`)), PATIENCE)
   })
   try {
     return await Promise.race([promise, hanging])
@@ -136,6 +136,6 @@ export async function agreeOnCounts(model: ModelBroker, world: World): Promise<v
       const result = await world.clients[owner].queueDeclare(world.full(name), { passive: true })
       seen = result
       return result.messageCount === expected.messageCount && result.consumerCount === 0
-    }, LOCK_TIMEOUT / 4).catch(() => expect(seen).toEqual(expected))
+    }, PATIENCE / 4).catch(() => expect(seen).toEqual(expected))
   }
 }
