@@ -221,15 +221,22 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       },
       onDelivery: (content, deliveryTag, settler) =>
         this.#deliveries.push(new Message(content, deliveryTag, settler, noAck, false)),
-      onSettled: () => this.#onSettled(),
-      onInterrupted: () => this.#onInterrupted(),
-      onEnd: (error, cancelled) => this.#onEnd(error, cancelled),
+      onSettled: () => {
+        this.#deliveries.handOut()
+        if (this.#idle !== undefined) this.#reportIdle()
+      },
+      onInterrupted: () => this.#forget(),
+      onEnd: (reason, cancelled) => {
+        const error = ownError(reason, context)
+        // What was delivered before the broker cancelled the consumer can be worked on still.
+        if (!cancelled) {
+          this.#forget()
+          this.#gone?.resolve(error)
+        }
+        this.#end({ error })
+        if (cancelled) void this.#stop()
+      },
     })
-  }
-
-  #onSettled(): void {
-    this.#deliveries.handOut()
-    if (this.#idle !== undefined) this.#reportIdle()
   }
 
   #changePrefetch(): void {
@@ -237,22 +244,9 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   /** What came by a channel that is closed is delivered again. */
-  #onInterrupted(): void {
+  #forget(): void {
     this.#deliveries.clear()
     this.#reportIdle()
-  }
-
-  #onEnd(reason: unknown, cancelled: boolean): void {
-    const error = ownError(reason, this.#plan.context)
-    if (cancelled) {
-      // What was delivered can be worked on still.
-      this.#end({ error })
-      void this.#stop()
-      return
-    }
-    this.#onInterrupted()
-    this.#gone?.resolve(error)
-    this.#end({ error })
   }
 
   #end({ error }: Ending): void {

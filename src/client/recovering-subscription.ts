@@ -113,6 +113,7 @@ export class RecoveringSubscription {
 
   /** No other subscription follows. */
   stop(): void {
+    if (this.#state === 'ended') return
     this.#state = 'ended'
     this.#end.abort()
   }

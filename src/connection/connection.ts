@@ -59,11 +59,13 @@ type State =
 const CLOSE_TIMEOUT = 3000
 /** A short string holds 255 bytes; so much of our own reply text is enough. */
 const REPLY_TEXT_LENGTH = 80
+const OPEN = encodeRequest('channel.open', {}, 0)
 
 export class Connection implements FrameEvents, ChannelHost, ControlHost, HandshakeHost, HeartbeatHost {
   readonly outbox: Outbox
   readonly metrics: Metrics
   readonly contentCopier = new ContentCopier()
+  readonly maxMessageSize: number
   readonly #config: ConnectionConfig
   readonly #events: ConnectionEvents
   readonly #parser: FrameParser
@@ -79,18 +81,21 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   /** A connection that is not made yet. The channels up to `reserved` are opened only by number. */
   constructor(config: ConnectionConfig, reserved: number, events: ConnectionEvents, metrics: Metrics) {
     this.metrics = metrics
+    this.maxMessageSize = config.maxMessageSize
     this.#config = config
     this.#events = events
     this.#channels = new ChannelTable(reserved)
     this.#parser = new FrameParser(this, config.frameMax)
-    this.outbox = new Outbox(config.frameMax, pieces => this.#transport?.write(pieces) ?? false, metrics)
+    this.outbox = new Outbox(config.frameMax, metrics)
   }
 
   /** Connects and shakes hands, once. Rejects with an error that says what went wrong; then nothing is left open. */
   connect(signal: AbortSignal): Promise<void> {
     return withinConnectTimeout(this.#config, signal, async giveUp => {
-      this.#transport = await openTransport(this.#config, giveUp)
-      await this.#shakeHands(this.#transport, giveUp)
+      const transport = await openTransport(this.#config, giveUp)
+      this.#transport = transport
+      this.outbox.writable = transport
+      await this.#shakeHands(transport, giveUp)
     })
   }
 
@@ -107,10 +112,6 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
 
   get writes(): number {
     return this.outbox.writes
-  }
-
-  get maxMessageSize(): number {
-    return this.#config.maxMessageSize
   }
 
   /** Why nothing can be done any more; undefined while it can. */
@@ -130,7 +131,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     }
     const channel = new Channel(number, this, listener)
     this.#channels.add(channel)
-    channel.request(encodeRequest('channel.open', {}, this.outbox.frameMax)).catch(ignore)
+    channel.ask(OPEN, {}, ignore, ignore)
     return channel
   }
 
@@ -233,7 +234,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
       this.#state = { name: 'handshake', handshake }
       transport.start({
         onData: this.#onData,
-        room: () => this.#parser.room(),
+        room: this.#parser.room.bind(this.#parser),
         onDrain: () => this.#onDrain(),
         onClose: error => this.#end(transportClosed(error), []),
       })

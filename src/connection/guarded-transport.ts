@@ -1,11 +1,9 @@
 /**
- * Owns what a connection may rely on, whatever transport a user brings along: `write` never throws, `onClose` is called
- * once, and a transport that does not end by itself is dropped.
+ * Owns what a connection may rely on with a transport of the user's own: `write` never throws, `onClose` is called once,
+ * and a transport that does not end by itself is dropped.
  */
+import { END_TIMEOUT } from '../transport/stream.js'
 import type { Transport, TransportEvents } from '../transport-types.js'
-
-/** How long a transport may take to end, in milliseconds. */
-const END_TIMEOUT = 3000
 
 export class GuardedTransport implements Transport {
   readonly #transport: Transport

@@ -21,7 +21,7 @@ export function openTransport(
       try {
         const transport = await open(address, giveUp)
         if (giveUp.aborted) transport.destroy()
-        else resolve(new GuardedTransport(transport))
+        else resolve(open === connectStream ? transport : new GuardedTransport(transport))
       } catch (error) {
         reject(error)
       } finally {

@@ -6,6 +6,7 @@ import { type ArgsOf, type MethodName, methods } from '../codec/methods.gen.js'
 import { debugFrame } from '../debug.js'
 import { FRAME_HEADER_SIZE, FRAME_METHOD } from '../frame/constants.js'
 import { beginFrame, endFrame } from '../frame/writer.js'
+import type { Transport } from '../transport-types.js'
 import { Writer } from '../wire/writer.js'
 import type { Metrics } from './metrics.js'
 
@@ -13,6 +14,9 @@ import type { Metrics } from './metrics.js'
 export interface FlushListener {
   onFlush(): void
 }
+
+/** The part of a transport that the outbox needs. */
+export type Writable = Pick<Transport, 'write'>
 
 /** With so many bytes gathered within one tick, a write does not wait for its end. */
 const WRITE_AT = 262_144
@@ -32,7 +36,8 @@ export class Outbox {
   frameMax: number
   /** How many writes to the transport there were: the heartbeat sees whether there were any. */
   writes = 0
-  readonly #write: (pieces: readonly Uint8Array[]) => boolean
+  /** What is written to; undefined while there is no transport yet. */
+  writable: Writable | undefined
   readonly #metrics: Metrics
   readonly #trace = debugFrame.enabled
   #state: State = 'idle'
@@ -53,9 +58,8 @@ export class Outbox {
     if (this.#listeners.length > 0) this.flush()
   }
 
-  constructor(frameMax: number, write: (pieces: readonly Uint8Array[]) => boolean, metrics: Metrics) {
+  constructor(frameMax: number, metrics: Metrics) {
     this.frameMax = frameMax
-    this.#write = write
     this.#metrics = metrics
     this.writer = new Writer(undefined, (slab, end) => this.#takeSlab(slab, end))
   }
@@ -199,7 +203,7 @@ export class Outbox {
     this.#pieces = []
     this.#pieceBytes = 0
     this.writes++
-    if (!this.#write(pieces)) this.#pause()
+    if (this.writable?.write(pieces) !== true) this.#pause()
   }
 
   /** The transport may also have ended within the call. */

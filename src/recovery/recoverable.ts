@@ -38,7 +38,9 @@ export class RecoverableList {
     for (const part of this.#parts) {
       this.#attached++
       const attached = part.attach(session)
-      if (attached !== undefined) await unlessAborted(attached, signal)
+      if (attached === undefined) continue
+      await unlessAborted(attached, signal)
+      // What follows must not be attached to a session that is lost.
       if (session.endReason !== undefined) throw session.endReason
     }
   }

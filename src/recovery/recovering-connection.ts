@@ -222,7 +222,6 @@ export class RecoveringConnection {
     const candidates = await unlessAborted(this.#hosts.candidates(), signal)
     const session = await openFirst(candidates, signal, config => this.#open(config, signal))
     try {
-      if (session.endReason !== undefined) throw session.endReason
       signal.throwIfAborted()
       state.session = session
       this.#frameMax = session.frameMax

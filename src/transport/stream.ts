@@ -9,6 +9,9 @@ import { Inflow } from './inflow.js'
 /** With so many bytes written but not yet taken by the operating system, `write` asks for a pause. */
 const PAUSE_AT = 1_048_576
 
+/** How long a transport may take to end, in milliseconds; then it is dropped. */
+export const END_TIMEOUT = 3000
+
 /** Connects to an address; rejects with Node's own error, or the signal's reason. */
 export async function connectStream(address: Address, signal: AbortSignal): Promise<Transport> {
   // Loading it takes longer than connecting: only whoever speaks TLS has to wait for that.
@@ -97,7 +100,11 @@ export class StreamTransport implements Transport {
   }
 
   end(): void {
-    this.#socket.end()
+    const socket = this.#socket
+    socket.end()
+    const timer = setTimeout(() => socket.destroy(), END_TIMEOUT)
+    timer.unref()
+    socket.once('close', () => clearTimeout(timer))
   }
 
   destroy(): void {

@@ -11,14 +11,13 @@ const ACK = '01 0001 0000000d 003c 0050 0000000000000001 00 ce'
 
 function outboxOf({ frameMax = 4096, takes = (): boolean => true } = {}) {
   const writes: Buffer[] = []
-  const outbox = new Outbox(
-    frameMax,
-    pieces => {
+  const outbox = new Outbox(frameMax, new Metrics())
+  outbox.writable = {
+    write: pieces => {
       writes.push(Buffer.concat(pieces))
       return takes()
     },
-    new Metrics(),
-  )
+  }
   return { outbox, writes }
 }
 

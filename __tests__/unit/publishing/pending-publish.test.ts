@@ -56,14 +56,13 @@ describe('a pending publish', () => {
     writer.commit()
     entry.hold(encoded)
     const sent: Buffer[] = []
-    const outbox = new Outbox(
-      4096,
-      pieces => {
+    const outbox = new Outbox(4096, new Metrics())
+    outbox.writable = {
+      write: pieces => {
         sent.push(Buffer.concat(pieces))
         return true
       },
-      new Metrics(),
-    )
+    }
     entry.writeTo(outbox)
     entry.writeTo(outbox)
     outbox.flush()

@@ -15,7 +15,7 @@ const NACK: Settlement = { kind: 'nack', multiple: false, requeue: true }
 const NACK_ALL: Settlement = { kind: 'nack', multiple: true, requeue: false }
 const REJECT: Settlement = { kind: 'reject', requeue: false }
 
-/** A unacked, and what it sends. */
+/** Unacknowledged deliveries, and what is sent to settle them. */
 function unackedWith(deliveries: number) {
   const sent: Method[] = []
   const parser = new FrameParser(
@@ -26,14 +26,13 @@ function unackedWith(deliveries: number) {
     0,
   )
   const metrics = new Metrics()
-  const outbox = new Outbox(
-    0,
-    pieces => {
+  const outbox = new Outbox(0, metrics)
+  outbox.writable = {
+    write: pieces => {
       for (const piece of pieces) parser.push(Buffer.from(piece))
       return true
     },
-    metrics,
-  )
+  }
   const unacked = new UnackedDeliveries(1, outbox, metrics)
   for (let tag = 1; tag <= deliveries; tag++) unacked.add(tag)
   const acks = (): [number, boolean][] => {
@@ -64,15 +63,14 @@ describe('deliveries that need no settling', () => {
     const parts: Buffer[] = []
     const left = new Promise<void>(resolve => {
       const metrics = new Metrics()
-      const outbox = new Outbox(
-        0,
-        pieces => {
+      const outbox = new Outbox(0, metrics)
+      outbox.writable = {
+        write: pieces => {
           parts.push(...pieces.map(piece => Buffer.from(piece)))
           resolve()
           return true
         },
-        metrics,
-      )
+      }
       const unacked = new UnackedDeliveries(1, outbox, metrics)
       for (const tag of [1, 2, 3]) unacked.add(tag)
       for (const tag of [1, 2, 3]) unacked.autoAck(tag, false)
