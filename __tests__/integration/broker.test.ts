@@ -13,8 +13,7 @@ import { connect } from 'node:tls'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { attachBroker, type BrokerState } from '../../scripts/broker/broker.js'
-import { answersTcp, freePort } from '../../scripts/broker/ports.js'
-import { amqpGreeting } from '../../scripts/broker/probe.js'
+import { amqpGreeting, answersTcp, freePort } from '../../scripts/broker/ports.js'
 import {
   brokerIsAtLeast,
   brokerUrl,

@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util'
 import { AmqpError, type Client, connect } from 'puka-amqp'
 import { type Broker, startBroker } from '../broker/broker.js'
-import { BrokerError } from '../broker/errors.js'
+import { BrokerError } from '../broker/processes.js'
 import { SoakError } from './errors.js'
 import { describe, type Figures, grown, measure, TOLERANCE } from './figures.js'
 import { Workload } from './workload.js'

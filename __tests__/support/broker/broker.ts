@@ -2,8 +2,7 @@
 // Must not know: the client under test.
 
 import { attachBroker, type Broker, type BrokerState } from '../../../scripts/broker/broker.js'
-import { startCluster, stopCluster } from '../../../scripts/broker/cluster.js'
-import { type NodeOptions, PrivateNode } from '../../../scripts/broker/node.js'
+import { type NodeOptions, PrivateNode, startCluster, stopCluster } from '../../../scripts/broker/node.js'
 
 export { type NodeOptions, PrivateNode, stopCluster }
 
