@@ -1,5 +1,6 @@
-// Covers: giving operations up by `signal` and `timeout`: at once, with the right reason, and with nothing left behind.
-
+/**
+ * Covers giving operations up by `signal` and `timeout`: at once, with the right reason, and with nothing left behind.
+ */
 import { describe, expect, test } from '@jest/globals'
 import {
   type AmqpError,

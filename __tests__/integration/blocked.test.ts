@@ -1,6 +1,7 @@
-// Covers: a broker at its limits: one that is short of memory blocks publishers, one that takes small messages only
-// refuses large ones. Both need a node of their own.
-
+/**
+ * Covers a broker at its limits: one that is short of memory blocks publishers, one that takes small messages only
+ * refuses large ones. Both need a node of their own.
+ */
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import {

@@ -1,6 +1,7 @@
-// Owns: the tests of the broker tooling itself: the command line, the shared broker, private nodes.
-// Must not know: the client. A node takes seconds to start, hence few and long tests.
-
+/**
+ * Owns the tests of the broker tooling itself: the command line, the shared broker, private nodes. Knows nothing of the
+ * client. A node takes seconds to start, hence few and long tests.
+ */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/** basicConsume: each of its options, and all that a delivered message tells. */
+/** Covers basicConsume: each of its options, and all that a delivered message tells. */
 import { describe, expect, test } from '@jest/globals'
 import { ArgumentError, byte, ConnectionClosedError, type ConsumeOptions } from '../../src/index.js'
 import { newClient, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'

@@ -1,5 +1,6 @@
-// Covers: publishes that bring their channel down: the guilty one alone hears of it, and no other is lost or reordered.
-
+/**
+ * Covers publishes that bring their channel down: the guilty one alone hears of it, and no other is lost or reordered.
+ */
 import { describe, expect, test } from '@jest/globals'
 import {
   AccessRefusedError,

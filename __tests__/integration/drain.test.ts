@@ -1,4 +1,4 @@
-/** drain() and `await using`: everything under way comes to its end first. */
+/** Covers drain() and `await using`: everything under way comes to its end first. */
 import { describe, expect, test } from '@jest/globals'
 import { AlreadySettledError, connect, type Message } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'

@@ -1,4 +1,4 @@
-/** forEach: handlers, several at once, and what becomes of their messages. */
+/** Covers forEach: handlers, several at once, and what becomes of their messages. */
 import { describe, expect, test } from '@jest/globals'
 import type { ForEachOptions, Message } from '../../src/index.js'
 import { newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'

@@ -1,5 +1,6 @@
-// Covers: random sequences of facade calls beside a model of the broker: none hangs, crashes, or comes out otherwise.
-
+/**
+ * Covers random sequences of facade calls beside a model of the broker: none hangs, crashes, or comes out otherwise.
+ */
 import { randomBytes } from 'node:crypto'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'

@@ -1,6 +1,7 @@
-// Covers: the package as it would be published: what is in it, that ESM, CommonJS and TypeScript can use it, and that
-// a process that used it ends by itself. It needs the build in dist.
-
+/**
+ * Covers the package as it would be published: what is in it, that ESM, CommonJS and TypeScript can use it, and that a
+ * process that used it ends by itself. It needs the build in dist.
+ */
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -10,7 +11,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import * as source from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'
-import { type ChildOutcome, PROJECT, runNode } from '../support/faults/child.js'
+import { type ChildOutcome, PROJECT, runNode } from '../support/child.js'
 
 const MINUTE = 60_000
 const TSC = createRequire(import.meta.url).resolve('typescript/bin/tsc')

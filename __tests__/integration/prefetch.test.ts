@@ -1,4 +1,4 @@
-/** The prefetch count: how many messages a consumer may have in hand, and how that changes while it runs. */
+/** Covers the prefetch count: how many messages a consumer may have in hand, and how that changes while it runs. */
 import { describe, expect, test } from '@jest/globals'
 import type { Message } from '../../src/index.js'
 import { newQueue, open } from '../support/broker/client.js'

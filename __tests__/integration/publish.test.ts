@@ -1,5 +1,4 @@
-// Covers: publishing: confirms, nacks, publishing without confirms, what bodies and bad arguments come to.
-
+/** Covers publishing: confirms, nacks, publishing without confirms, what bodies and bad arguments come to. */
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
 import {
@@ -11,7 +10,7 @@ import {
 } from '../../src/index.js'
 import { brokerIsAtLeast } from '../support/broker/broker.js'
 import { getOne, getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
-import { reachBroker } from '../support/memory/own-transport.js'
+import { reachBroker } from '../support/broker/own-transport.js'
 import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, n) => `${n}`)

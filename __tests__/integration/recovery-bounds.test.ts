@@ -1,6 +1,7 @@
-// Covers: the bounds of recovery: how many clients spread out, how much memory one takes that is offline for long, and
-// what is left of one whose attempts are used up.
-
+/**
+ * Covers the bounds of recovery: how many clients spread out, how much memory one takes that is offline for long, and
+ * what is left of one whose attempts are used up.
+ */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from '@jest/globals'

@@ -1,6 +1,7 @@
-// Covers: consumers whose channel the broker closes while the connection lives, as it does with those that take too long
-// to ack; and consumers of streams after a lost connection.
-
+/**
+ * Covers consumers whose channel the broker closes while the connection lives, as it does with those that take too long
+ * to ack; and consumers of streams after a lost connection.
+ */
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Client, Message, Table } from '../../src/index.js'

@@ -1,6 +1,7 @@
-// Covers: consumers over connections that break: every message is worked on, acks of an earlier life stay off the wire,
-// and loops, handlers, tags, arguments and prefetch go on as they were.
-
+/**
+ * Covers consumers over connections that break: every message is worked on, acks of an earlier life stay off the wire,
+ * and loops, handlers, tags, arguments and prefetch go on as they were.
+ */
 import { describe, expect, test } from '@jest/globals'
 import type { Client, Message } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'

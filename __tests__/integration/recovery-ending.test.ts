@@ -1,5 +1,4 @@
-// Covers: close() and drain() in every state, also during recovery: they end soon and leave nothing.
-
+/** Covers close() and drain() in every state, also during recovery: they end soon and leave nothing. */
 import { describe, expect, test } from '@jest/globals'
 import { type Client, ConnectionClosedError, TimeoutError } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'

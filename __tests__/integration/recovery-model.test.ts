@@ -1,6 +1,7 @@
-// Covers: random interleavings of facade calls, failing ones among them, with faults of the connection: every promise
-// settles, what was confirmed is there, no ack crosses lives, and the topology at the end is what a model says.
-
+/**
+ * Covers random interleavings of facade calls, failing ones among them, with faults of the connection: every promise
+ * settles, what was confirmed is there, no ack crosses lives, and the topology at the end is what a model says.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'

@@ -1,5 +1,4 @@
-// Covers: connections that break at every single byte: of the handshake, and of a publish and its confirm.
-
+/** Covers connections that break at every single byte: of the handshake, and of a publish and its confirm. */
 import { describe, expect, test } from '@jest/globals'
 import { Client, ConnectionBrokenError } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'

@@ -1,6 +1,7 @@
-// Covers: confirmed publishes over connections that break: all resolve, none is lost, what was confirmed is not sent
-// again; and what limits, timeouts, signals and `retry: false` mean while there is no connection.
-
+/**
+ * Covers confirmed publishes over connections that break: all resolve, none is lost, what was confirmed is not sent
+ * again; and what limits, timeouts, signals and `retry: false` mean while there is no connection.
+ */
 import { describe, expect, test } from '@jest/globals'
 import { type Client, ConnectionBrokenError, ResourceError, TimeoutError } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'

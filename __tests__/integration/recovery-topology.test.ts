@@ -1,6 +1,7 @@
-// Covers: what a client has declared and not deleted, after its connection was lost: on the same broker, on one that has
-// lost all its data, and where somebody else has been at work meanwhile.
-
+/**
+ * Covers what a client has declared and not deleted, after its connection was lost: on the same broker, on one that has
+ * lost all its data, and where somebody else has been at work meanwhile.
+ */
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import {

@@ -1,4 +1,4 @@
-/** ack, nack and reject: one by one, several at once, in any order, and when it is too late. */
+/** Covers ack, nack and reject: one by one, several at once, in any order, and when it is too late. */
 import { describe, expect, test } from '@jest/globals'
 import type { Client, Message } from '../../src/index.js'
 import { newExchange, newQueue, open } from '../support/broker/client.js'

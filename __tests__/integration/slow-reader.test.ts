@@ -1,4 +1,4 @@
-/** A slow reader of a flooded queue: what waits in the client is bounded, and its other work goes on. */
+/** Covers a slow reader of a flooded queue: what waits in the client is bounded, and its other work goes on. */
 import { describe, expect, test } from '@jest/globals'
 import { newQueue, open } from '../support/broker/client.js'
 import { ack, CLASSIC, fill, iterate, QUORUM, readyIn, take } from '../support/broker/consuming.js'

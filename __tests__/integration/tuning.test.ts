@@ -1,5 +1,4 @@
-// Covers: what both sides agree on when they connect: the size of frames, the number of channels, the heartbeat.
-
+/** Covers what both sides agree on when they connect: the size of frames, the number of channels, the heartbeat. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
 import { type AmqpError, ArgumentError, ConnectionBrokenError, ResourceError } from '../../src/index.js'

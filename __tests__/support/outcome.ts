@@ -1,6 +1,7 @@
-// Owns: how tests look at promises: the error of one that rejects, the outcomes of many, a condition that comes true.
-// Must not know: the client under test.
-
+/**
+ * Owns how tests look at promises: the error of one that rejects, the outcomes of many, a condition that comes true.
+ * Knows nothing of the client under test.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** The error that a promise rejects with; fails where it resolves. */

@@ -1,6 +1,7 @@
-// Owns: the command `npm run demo [-- [--chaos] [FILE]]`: arguments, the order of the steps, signals, output, exit status.
-// Must not know: how a broker is found, or how pieces travel.
-
+/**
+ * Owns the command `npm run demo [-- [--chaos] [FILE]]`: arguments, the order of the steps, signals, output, exit
+ * status. Knows nothing of how a broker is found, or how pieces travel.
+ */
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { constants } from 'node:os'

@@ -1,6 +1,4 @@
-// Owns: what a soak measures, and whether it has come back to where it began.
-// Must not know: what runs meanwhile.
-
+/** Owns what a soak measures, and whether it has come back to where it began. Knows nothing of what runs meanwhile. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Broker } from '../broker/broker.js'
 import { SoakError } from './errors.js'

@@ -1,6 +1,7 @@
-// Owns: clients for integration tests that close by themselves, and names that no other test uses, removed afterwards.
-// Must not know: what is tested.
-
+/**
+ * Owns clients for integration tests that close by themselves, and names that no other test uses, removed afterwards.
+ * Knows nothing of what is tested.
+ */
 import { randomBytes } from 'node:crypto'
 import { afterEach, expect } from '@jest/globals'
 import {

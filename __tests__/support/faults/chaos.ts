@@ -1,7 +1,7 @@
-// Owns: the fire that a client is put under: the connections of a proxy are cut, over and over, until the test has seen
-// enough of it.
-// Must not know: the client under test.
-
+/**
+ * Owns the fire that a client is put under: the connections of a proxy are cut, over and over, until the test has seen
+ * enough of it. Knows nothing of the client under test.
+ */
 import { afterEach } from '@jest/globals'
 import type { Cut, TcpProxy } from './proxy.js'
 

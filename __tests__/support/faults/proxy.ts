@@ -1,6 +1,7 @@
-// Owns: a way to a server that tests can break in every manner: cut it, stall it, slow it down, refuse it.
-// Must not know: what passes. It closes by itself after the test.
-
+/**
+ * Owns a way to a server that tests can break in every manner: cut it, stall it, slow it down, refuse it. Knows nothing
+ * of what passes. It closes by itself after the test.
+ */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach } from '@jest/globals'

@@ -4,7 +4,7 @@ import { authenticationResponse, chooseMechanism } from '../../../src/connection
 import { resolveConfig } from '../../../src/connection/connection-config.js'
 import { AuthenticationError } from '../../../src/errors.js'
 import type { ClientOptions } from '../../../src/options.js'
-import { bytes } from '../../support/vectors.js'
+import { bytes } from '../../support/wire/vectors.js'
 
 const ALL = ['CRAM', 'AMQPLAIN', 'EXTERNAL', 'PLAIN']
 

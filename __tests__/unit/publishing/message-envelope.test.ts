@@ -3,8 +3,8 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { EnvelopeCache, encodeEnvelope, type Message } from '../../../src/publishing/message-envelope.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { messageOf } from '../../support/broker/messages.js'
-import { bytes } from '../../support/vectors.js'
+import { messageOf } from '../../support/wire/messages.js'
+import { bytes } from '../../support/wire/vectors.js'
 
 function encode(message: Message, size: number, memory: EnvelopeCache): Buffer {
   const writer = new Writer()

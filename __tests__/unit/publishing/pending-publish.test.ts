@@ -6,7 +6,7 @@ import { encodeMessage } from '../../../src/publishing/message-encoder.js'
 import { EnvelopeCache, type Message } from '../../../src/publishing/message-envelope.js'
 import { PendingPublish, PublishBudget, routeOf } from '../../../src/publishing/pending-publish.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { messageOf } from '../../support/broker/messages.js'
+import { messageOf } from '../../support/wire/messages.js'
 
 function pending(message: Message, budget = new PublishBudget(10, 1_000_000)) {
   const outcomes: unknown[] = []

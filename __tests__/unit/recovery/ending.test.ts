@@ -3,7 +3,6 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import { AuthenticationError, ConnectionBrokenError, ConnectionClosedError } from '../../../src/errors.js'
 import type { RecoveryOptions } from '../../../src/options.js'
 import { defer, quiet } from '../../../src/util/promise.js'
-import { messageOf } from '../../support/broker/messages.js'
 import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
 import {
   closeLinks,
@@ -12,6 +11,7 @@ import {
   type WatchedLink,
 } from '../../support/memory/watched-connection.js'
 import { errorOf } from '../../support/outcome.js'
+import { messageOf } from '../../support/wire/messages.js'
 
 const OVER = new ConnectionClosedError('over')
 const AT_ONCE: RecoveryOptions = { initialDelay: 0 }

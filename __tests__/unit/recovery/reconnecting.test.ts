@@ -9,9 +9,9 @@ import {
 } from '../../../src/errors.js'
 import type { RecoveryOptions } from '../../../src/options.js'
 import { quiet } from '../../../src/util/promise.js'
-import { framesOf, messageOf } from '../../support/broker/messages.js'
 import { closeLinks, connectedLink, declared } from '../../support/memory/watched-connection.js'
 import { errorOf } from '../../support/outcome.js'
+import { framesOf, messageOf } from '../../support/wire/messages.js'
 
 const AT_ONCE: RecoveryOptions = { initialDelay: 0 }
 const NOT_SOON: RecoveryOptions = { initialDelay: 1e9, maxDelay: 1e9 }
@@ -164,14 +164,7 @@ describe('a lost connection', () => {
 
   test('is recovered also where the broker closed it for an error, and the culprit is not repeated', async () => {
     const { link, hosts, peer, heard } = await connectedLink()
-    peer.on('exchange.declare', () =>
-      peer.send(0, 'connection.close', {
-        replyCode: 503,
-        replyText: 'COMMAND_INVALID',
-        classId: 40,
-        methodId: 10,
-      }),
-    )
+    peer.on('exchange.declare', () => peer.closeConnection(503, 'COMMAND_INVALID', 'exchange.declare'))
     const args = {
       exchange: 'e',
       type: 'x',

@@ -1,12 +1,12 @@
-// Owns: running a Node program of a test as a process of its own, to its end.
-// Must not know: what the program does.
-
+/**
+ * Owns running a Node program of a test as a process of its own, to its end. Knows nothing of what the program does.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** The project's folder. */
-export const PROJECT = fileURLToPath(new URL('../../../', import.meta.url))
+export const PROJECT = fileURLToPath(new URL('../../', import.meta.url))
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const DEADLINE = 60_000
