@@ -8,7 +8,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 /** The project's folder. */
 export const PROJECT = fileURLToPath(new URL('../../', import.meta.url))
 
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+/** What Node has to import to run TypeScript. */
+export const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const DEADLINE = 60_000
 
 export interface ChildOutcome {

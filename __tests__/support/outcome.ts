@@ -34,8 +34,8 @@ export async function eventually(
   milliseconds = 20_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds
-  while (!(await condition())) {
+  for (let pause = 1; !(await condition()); pause = Math.min(2 * pause, 20)) {
     if (Date.now() > deadline) throw new Error('it did not come to pass in time')
-    await delay(20)
+    await delay(pause)
   }
 }
