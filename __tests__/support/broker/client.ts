@@ -3,7 +3,7 @@
  * Knows nothing of what is tested.
  */
 import { randomBytes } from 'node:crypto'
-import { afterEach, expect } from '@jest/globals'
+import { afterAll, afterEach, expect } from '@jest/globals'
 import {
   Client,
   type ClientOptions,
@@ -17,19 +17,25 @@ import { brokerUrl } from './broker.js'
 const clients: Client[] = []
 const names: string[] = []
 
+/** It lives as long as the file: connecting anew after each test takes longer than what it does. */
+let janitor: Client | undefined
+
 afterEach(async () => {
   await Promise.all(clients.splice(0).map(client => client.close()))
   if (names.length === 0) return
-  const janitor = new Client(brokerUrl())
-  try {
-    await janitor.connect()
-    await Promise.all(
-      names.splice(0).flatMap(name => [janitor.queueDelete(name), janitor.exchangeDelete(name)]),
-    )
-  } finally {
-    await janitor.close()
-  }
+  const cleaner = await openJanitor()
+  await Promise.all(
+    names.splice(0).flatMap(name => [cleaner.queueDelete(name), cleaner.exchangeDelete(name)]),
+  )
 })
+
+afterAll(() => janitor?.close())
+
+async function openJanitor(): Promise<Client> {
+  janitor ??= new Client(brokerUrl())
+  await janitor.connect()
+  return janitor
+}
 
 /** A client that is not connected yet; it is closed after the test. A lost connection is its end, unless asked for. */
 export function newClient(options: ClientOptions = {}, url: UrlSource = brokerUrl()): Client {
