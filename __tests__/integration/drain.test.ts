@@ -19,18 +19,18 @@ const MINUTE = 60_000
 
 describe('drain', () => {
   test(
-    'after 100,000 publishes that nobody awaited loses none',
+    'after 30,000 publishes that nobody awaited loses none',
     async () => {
       const client = await open()
       const other = await open()
       const queue = await newQueue(client)
       let confirmed = 0
-      for (let index = 0; index < 100_000; index++) {
+      for (let index = 0; index < 30_000; index++) {
         void client.basicPublish('', queue, 'x').then(() => confirmed++)
       }
       await client.drain({ timeout: MINUTE })
-      expect(confirmed).toBe(100_000)
-      expect(await other.queueDelete(queue)).toEqual({ messageCount: 100_000 })
+      expect(confirmed).toBe(30_000)
+      expect(await other.queueDelete(queue)).toEqual({ messageCount: 30_000 })
     },
     2 * MINUTE,
   )

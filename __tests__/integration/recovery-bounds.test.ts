@@ -34,7 +34,7 @@ const spread = (figures: readonly number[]): string =>
 test(
   'a hundred clients that lose their connections at once do not come back at once',
   async () => {
-    const DELAY = 2000
+    const DELAY = 1000
     const proxy = await TcpProxy.start(brokerUrl())
     const clients = await Promise.all(
       Array.from({ length: 100 }, () => open({ recovery: { initialDelay: DELAY } }, proxy.url)),
@@ -80,8 +80,8 @@ test(
     let full = 0
     const outcomes: Promise<string[]>[] = []
     let refused = 0
-    // 60 MB in all, many times as much as there is room for.
-    for (let round = 0; round < 60; round++) {
+    // 30 MB in all, several times as much as there is room for.
+    for (let round = 0; round < 30; round++) {
       if (round === 10) full = memory()
       for (let index = 0; index < 1000; index++) {
         const published = client.basicPublish('', queue, Buffer.alloc(1000))
@@ -90,7 +90,7 @@ test(
       }
       await new Promise(resolve => setImmediate(resolve))
     }
-    expect(refused).toBeGreaterThan(50_000)
+    expect(refused).toBeGreaterThan(20_000)
     expect(client.metrics().pendingPublishBytes).toBeLessThan(LIMIT + 2000)
     expect(memory() - full).toBeLessThan(LIMIT)
     proxy.refusing = false
