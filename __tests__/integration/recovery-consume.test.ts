@@ -23,8 +23,8 @@ import { eventually } from '../support/outcome.js'
 
 const MINUTE = 60_000
 const MESSAGES = 5000
-/** Milliseconds from cut to cut: enough to connect again and take some. */
-const CUT_EVERY = 300
+/** Milliseconds that a connection lives: enough to take some. */
+const LIFE = 120
 const FEWER = 1000
 const RECOVERY = { initialDelay: 20 }
 
@@ -84,7 +84,7 @@ describe('a consumer of thousands of messages whose connection is cut again and 
         }
         work().catch(reject)
       })
-      const chaos = new Chaos(proxy, how, CUT_EVERY)
+      const chaos = new Chaos(client, proxy, how, LIFE)
       await all
       await chaos.until(10)
       chaos.stop()
@@ -233,7 +233,7 @@ test(
     await fill(steady, queue, FEWER)
     const seen = new Set<string>()
     const consumer = client.basicConsume(queue)
-    const chaos = new Chaos(proxy, 'reset', 150)
+    const chaos = new Chaos(client, proxy, 'reset', 50)
     const loop = consumer.forEach(
       async message => {
         seen.add(message.text())
