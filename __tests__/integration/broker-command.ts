@@ -37,7 +37,7 @@ export const environment = (env: Record<string, string> = {}): Record<string, st
 })
 
 export function broker(args: readonly string[], env: Record<string, string> = {}): Promise<ChildOutcome> {
-  return runTypeScript(MAIN, args, { env: environment(env) })
+  return runTypeScript(MAIN, args, { env: environment(env), deadline: 2 * MINUTE })
 }
 
 const entries = (prefix: string): string[] => readdirSync(folder).filter(name => name.startsWith(prefix))

@@ -167,4 +167,4 @@ test('publishes that a topic permission forbids fail alone, also where the excha
   } finally {
     await ctl('delete_user', user)
   }
-}, 60_000)
+}, 120_000)

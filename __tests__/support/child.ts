@@ -22,6 +22,8 @@ export interface ChildOutcome {
 export interface ChildOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Milliseconds after which it is killed. @default 60,000 */
+  readonly deadline?: number
   /** Hears of all that was printed to standard output so far, whenever there is more. */
   readonly onOutput?: (stdout: string, child: ChildProcess) => void
 }
@@ -34,7 +36,7 @@ export function runNode(args: readonly string[], options: ChildOptions = {}): Pr
       // The options of this process (Jest's VM modules) are not for the child; nor is npm's idea of the caller's folder.
       env: { ...process.env, NODE_OPTIONS: '', INIT_CWD: options.cwd ?? PROJECT, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: DEADLINE,
+      timeout: options.deadline ?? DEADLINE,
       killSignal: 'SIGKILL',
     })
     let stdout = ''
