@@ -14,10 +14,13 @@ import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
 
 const MINUTE = 60_000
 
-/** What is in use, once the garbage is gone, in bytes. */
-function memory(): number {
+/** What is in use, once the garbage is gone, in bytes. The runtime frees buffers in the steps after a collection. */
+async function memory(): Promise<number> {
   setFlagsFromString('--expose-gc')
-  runInNewContext('gc')()
+  for (let round = 0; round < 3; round++) {
+    runInNewContext('gc')()
+    await new Promise(resolve => setImmediate(resolve))
+  }
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
 }
@@ -82,7 +85,7 @@ test(
     let refused = 0
     // 30 MB in all, several times as much as there is room for.
     for (let round = 0; round < 30; round++) {
-      if (round === 10) full = memory()
+      if (round === 10) full = await memory()
       for (let index = 0; index < 1000; index++) {
         const published = client.basicPublish('', queue, Buffer.alloc(1000))
         if (client.metrics().pendingPublishBytes < LIMIT) outcomes.push(namesOf([published]))
@@ -92,7 +95,8 @@ test(
     }
     expect(refused).toBeGreaterThan(20_000)
     expect(client.metrics().pendingPublishBytes).toBeLessThan(LIMIT + 2000)
-    expect(memory() - full).toBeLessThan(LIMIT)
+    // How soon garbage goes, a busy machine decides; what is held never goes.
+    await eventually(async () => (await memory()) - full < LIMIT)
     proxy.refusing = false
     expect(tally((await Promise.all(outcomes)).flat())).toEqual({ ok: outcomes.length })
   },

@@ -10,8 +10,10 @@ import {
   type ExchangeDeclareOptions,
   type Message,
   type QueueDeclareOptions,
+  ResourceLockedError,
   type UrlSource,
 } from '../../../src/index.js'
+import { eventually } from '../outcome.js'
 import { brokerUrl } from './broker.js'
 
 const clients: Client[] = []
@@ -25,12 +27,25 @@ afterEach(async () => {
   if (names.length === 0) return
   const cleaner = await openJanitor()
   const used = names.splice(0)
-  await Promise.all(used.map(name => cleaner.queueDelete(name)))
+  await Promise.all(used.map(name => deleteQueue(cleaner, name)))
   // One by one: RabbitMQ 3.10 crashes (541) where both ends of a binding are deleted at once.
   for (const name of used) await cleaner.exchangeDelete(name)
 })
 
 afterAll(() => janitor?.close())
+
+/** An exclusive queue goes with its connection, but a little later: it is locked until then. */
+function deleteQueue(cleaner: Client, name: string): Promise<void> {
+  return eventually(() =>
+    cleaner.queueDelete(name).then(
+      () => true,
+      error => {
+        if (error instanceof ResourceLockedError) return false
+        throw error
+      },
+    ),
+  )
+}
 
 async function openJanitor(): Promise<Client> {
   janitor ??= new Client(brokerUrl())
