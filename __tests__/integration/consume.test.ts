@@ -40,7 +40,6 @@ describe('a delivered message', () => {
     }
     const headers = { text: 'ü', nested: { list: [1, 2.5, null, true] }, big: 2n ** 60n, small: byte(-3) }
     await client.basicPublish(exchange, 'a.b', 'grüße', { ...properties, headers })
-
     const consumer = client.basicConsume(queue, { consumerTag: 'tag' })
     const [message] = await take(iterate(consumer), 1)
     expect(message).toMatchObject({

@@ -13,7 +13,7 @@ import {
   take,
   untilReady,
 } from '../support/broker/consuming.js'
-import { errorOf, eventually } from '../support/outcome.js'
+import { errorOf, eventually, gate } from '../support/outcome.js'
 
 const MINUTE = 60_000
 
@@ -57,15 +57,12 @@ describe('drain', () => {
     const results = await newQueue(client)
     await fill(client, queue, 5)
     let drained = false
-    let release = (): void => undefined
-    const released = new Promise<void>(resolve => {
-      release = resolve
-    })
+    const { opened, open: release } = gate()
     let started = 0
     const done = client.basicConsume(queue).forEach(
       async message => {
         started++
-        await released
+        await opened
         await client.basicPublish('', results, message.body)
       },
       { concurrency: 2 },

@@ -1,6 +1,6 @@
 /**
- * Owns how tests look at promises: the error of one that rejects, the outcomes of many, a condition that comes true.
- * Knows nothing of the client under test.
+ * Owns how tests look at promises: the error of one that rejects, the outcomes of many, a condition that comes true, one that
+ * a test settles itself. Knows nothing of the client under test.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -38,4 +38,13 @@ export async function eventually(
     if (Date.now() > deadline) throw new Error('it did not come to pass in time')
     await delay(pause)
   }
+}
+
+/** A promise that a test settles. */
+export function gate(): { opened: Promise<void>; open: () => void } {
+  let open = (): void => undefined
+  const opened = new Promise<void>(resolve => {
+    open = resolve
+  })
+  return { opened, open: () => open() }
 }
