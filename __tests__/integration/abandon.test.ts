@@ -1,5 +1,6 @@
-// Covers: giving operations up by `signal` and `timeout`: at once, with the right reason, and with nothing left behind.
-
+/**
+ * Covers giving operations up by `signal` and `timeout`: at once, with the right reason, and with nothing left behind.
+ */
 import { describe, expect, test } from '@jest/globals'
 import {
   type AmqpError,
@@ -57,7 +58,8 @@ describe.each(operations)('%s', (name, operate) => {
     proxy.stall()
     const later = new AbortController()
     const second = errorOf(operate(client, { signal: later.signal }))
-    setTimeout(() => later.abort(REASON), 20)
+    // It is written in this turn of the event loop.
+    setImmediate(() => later.abort(REASON))
     expect(await second).toBe(REASON)
 
     const without = errorOf<Error>(operate(client, { signal: AbortSignal.abort() }))

@@ -1,5 +1,4 @@
-// Covers: arguments and options that make no sense: refused at once, by name, and nothing is sent.
-
+/** Covers arguments and options that make no sense: refused at once, by name, and nothing is sent. */
 import { describe, expect, test } from '@jest/globals'
 import { type AmqpError, ArgumentError, Client } from '../../src/index.js'
 import { open, uniqueName } from '../support/broker/client.js'

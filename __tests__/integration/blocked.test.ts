@@ -1,6 +1,7 @@
-// Covers: a broker at its limits: one that is short of memory blocks publishers, one that takes small messages only
-// refuses large ones. Both need a node of their own.
-
+/**
+ * Covers a broker at its limits: one that is short of memory blocks publishers, one that takes small messages only
+ * refuses large ones. Both need a node of their own.
+ */
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import {
@@ -12,6 +13,7 @@ import {
 } from '../../src/index.js'
 import { type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
 import { getTexts, open } from '../support/broker/client.js'
+import { untilReady } from '../support/broker/consuming.js'
 import { errorOf, namesOf } from '../support/outcome.js'
 
 const MINUTE = 60_000
@@ -26,8 +28,18 @@ beforeAll(async () => {
 
 afterAll(() => node.stop(), MINUTE)
 
-const alarm = (): Promise<string> => node.ctl('set_vm_memory_high_watermark', '0.0001')
-const allClear = (): Promise<string> => node.ctl('set_vm_memory_high_watermark', '0.4')
+let alarmed = false
+
+async function alarm(): Promise<void> {
+  alarmed = true
+  await node.ctl('set_vm_memory_high_watermark', '0.0001')
+}
+
+async function allClear(): Promise<void> {
+  if (!alarmed) return
+  await node.ctl('set_vm_memory_high_watermark', '0.4')
+  alarmed = false
+}
 
 async function declare(client: Client): Promise<string> {
   return (await client.queueDeclare(`queue-${names++}`)).queue
@@ -67,6 +79,8 @@ describe('a broker short of memory', () => {
       await allClear()
       await unblocked
       await Promise.all([first, ...waiting])
+      // Nobody says when those without a confirm have arrived.
+      await untilReady(client, queue, 201)
       const texts = await getTexts(client, queue)
       const byConfirm = (rest: number): string[] => texts.filter(text => Number(text) % 2 === rest)
       expect(texts[0]).toBe('first')

@@ -1,15 +1,15 @@
-/** close(): at once, with everything outstanding told; and that nothing of it goes unhandled. */
+/** Covers close(): at once, with everything outstanding told; and that nothing of it goes unhandled. */
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import { connect } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'
 import { newClient, newQueue, open } from '../support/broker/client.js'
 import { fill, iterate, take, untilReady } from '../support/broker/consuming.js'
-import { runTypeScript } from '../support/faults/child.js'
+import { runTypeScript } from '../support/child.js'
 import { TcpProxy } from '../support/faults/proxy.js'
 import { errorOf, eventually } from '../support/outcome.js'
 
-const WORST_MIX = fileURLToPath(new URL('../support/faults/worst-mix.ts', import.meta.url))
+const WORST_MIX = fileURLToPath(new URL('./worst-mix.ts', import.meta.url))
 const MINUTE = 60_000
 const CLOSED = { code: 'CONNECTION_CLOSED' }
 

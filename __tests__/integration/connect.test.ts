@@ -1,5 +1,4 @@
-// Covers: what connect() says when it does not get through, and that nothing is left behind then.
-
+/** Covers what connect() says when it does not get through, and that nothing is left behind then. */
 import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import { freePort } from '../../scripts/broker/ports.js'
@@ -17,7 +16,7 @@ import {
 } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'
 import { open } from '../support/broker/client.js'
-import { runTypeScript } from '../support/faults/child.js'
+import { runTypeScript } from '../support/child.js'
 import { startPeer } from '../support/faults/peers.js'
 import { errorOf, eventually } from '../support/outcome.js'
 

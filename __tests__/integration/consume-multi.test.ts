@@ -1,4 +1,4 @@
-/** basicConsumeMulti: several queues by one consumer, with one prefetch count over all of them. */
+/** Covers basicConsumeMulti: several queues by one consumer, with one prefetch count over all of them. */
 import { describe, expect, test } from '@jest/globals'
 import { ArgumentError, type Message, type QueueItem } from '../../src/index.js'
 import { newQueue, open, uniqueName } from '../support/broker/client.js'

@@ -1,4 +1,4 @@
-/** basicConsume: each of its options, and all that a delivered message tells. */
+/** Covers basicConsume: each of its options, and all that a delivered message tells. */
 import { describe, expect, test } from '@jest/globals'
 import { ArgumentError, byte, ConnectionClosedError, type ConsumeOptions } from '../../src/index.js'
 import { newClient, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
@@ -40,7 +40,6 @@ describe('a delivered message', () => {
     }
     const headers = { text: 'ü', nested: { list: [1, 2.5, null, true] }, big: 2n ** 60n, small: byte(-3) }
     await client.basicPublish(exchange, 'a.b', 'grüße', { ...properties, headers })
-
     const consumer = client.basicConsume(queue, { consumerTag: 'tag' })
     const [message] = await take(iterate(consumer), 1)
     expect(message).toMatchObject({

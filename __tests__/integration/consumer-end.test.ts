@@ -1,4 +1,4 @@
-/** The end of a consumer: by leaving the loop, by cancel, by a signal, by the broker; and `ready`. */
+/** Covers the end of a consumer: by leaving the loop, by cancel, by a signal, by the broker; and `ready`. */
 import { describe, expect, test } from '@jest/globals'
 import type { Client, Consumer, Message } from '../../src/index.js'
 import { newQueue, open, uniqueName } from '../support/broker/client.js'

@@ -1,5 +1,6 @@
-// Covers: publishes that bring their channel down: the guilty one alone hears of it, and no other is lost or reordered.
-
+/**
+ * Covers publishes that bring their channel down: the guilty one alone hears of it, and no other is lost or reordered.
+ */
 import { describe, expect, test } from '@jest/globals'
 import {
   AccessRefusedError,
@@ -166,4 +167,4 @@ test('publishes that a topic permission forbids fail alone, also where the excha
   } finally {
     await ctl('delete_user', user)
   }
-}, 60_000)
+}, 120_000)

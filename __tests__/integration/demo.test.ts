@@ -1,5 +1,4 @@
-// Covers: the demo as its user sees it: a process, its output, its exit status. It runs the built package.
-
+/** Covers the demo as its user sees it: a process, its output, its exit status. It runs the built package. */
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { piecesOf } from '../../scripts/demo/pieces.js'
 import { brokerUrl } from '../support/broker/broker.js'
-import { type ChildOptions, type ChildOutcome, PROJECT, runTypeScript } from '../support/faults/child.js'
+import { type ChildOptions, type ChildOutcome, PROJECT, runTypeScript } from '../support/child.js'
 
 const MINUTE = 60_000
 const MAIN = join(PROJECT, 'scripts/demo/main.ts')
@@ -105,7 +104,7 @@ describe('the demo with --chaos', () => {
   test(
     'gets the same file back over a connection that is cut every second, each message once',
     async () => {
-      const lines = Array.from({ length: 100_000 }, (_, index) => `${index} ${'x'.repeat(index % 100)}\n`)
+      const lines = Array.from({ length: 50_000 }, (_, index) => `${index} ${'x'.repeat(index % 100)}\n`)
       const content = lines.join('')
       const outcome = await demo(['--chaos', file('chaos', content)])
       expectEqual(outcome, content)

@@ -1,5 +1,4 @@
-// Covers: what a client tells of itself, and what the end of its connection means for all that is outstanding.
-
+/** Covers what a client tells of itself, and what the end of its connection means for all that is outstanding. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import {
   type AmqpError,

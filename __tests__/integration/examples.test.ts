@@ -1,11 +1,12 @@
-// Covers: every file in examples/, run as a user would run it, on the built package. The snippets of README.md and
-// docs/ are parts of these files (unit/docs/snippets.test.ts), so this is the test of the documents as well.
-
+/**
+ * Covers every file in examples/, run as a user would run it, on the built package. The snippets of README.md and docs/
+ * are parts of these files (unit/docs/snippets.test.ts), so this is the test of the documents as well.
+ */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { brokerUrl } from '../support/broker/broker.js'
-import { PROJECT, runTypeScript } from '../support/faults/child.js'
+import { PROJECT, runTypeScript } from '../support/child.js'
 
 const MINUTE = 60_000
 const FOLDER = join(PROJECT, 'examples')

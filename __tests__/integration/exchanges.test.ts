@@ -1,5 +1,4 @@
-// Covers: declaring, deleting and binding exchanges: every option, and what the broker makes of it.
-
+/** Covers declaring, deleting and binding exchanges: every option, and what the broker makes of it. */
 import { describe, expect, test } from '@jest/globals'
 import {
   AccessRefusedError,

@@ -1,20 +1,11 @@
-/** forEach: handlers, several at once, and what becomes of their messages. */
+/** Covers forEach: handlers, several at once, and what becomes of their messages. */
 import { describe, expect, test } from '@jest/globals'
 import type { ForEachOptions, Message } from '../../src/index.js'
 import { newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
 import { consumersOf, fill, isPending, numbers, readyIn, untilReady } from '../support/broker/consuming.js'
-import { errorOf, eventually } from '../support/outcome.js'
+import { errorOf, eventually, gate } from '../support/outcome.js'
 
 const ignore = (): void => undefined
-
-/** A promise that a test settles. */
-function gate(): { opened: Promise<void>; open: () => void } {
-  let open = (): void => undefined
-  const opened = new Promise<void>(resolve => {
-    open = resolve
-  })
-  return { opened, open: () => open() }
-}
 
 describe('forEach', () => {
   test('acks what its handler has dealt with, one message after the other', async () => {

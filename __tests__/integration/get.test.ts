@@ -1,5 +1,4 @@
-// Covers: basicGet: messages and none, every way to settle them, and that queues do not get in each other's way.
-
+/** Covers basicGet: messages and none, every way to settle them, and that queues do not get in each other's way. */
 import { describe, expect, test } from '@jest/globals'
 import { AlreadySettledError, type AmqpError, type Client, Message, NotFoundError } from '../../src/index.js'
 import { getOne, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'

@@ -1,5 +1,4 @@
-// Covers: many operations at once: errors reach only those that caused them, and the channels that it takes are few.
-
+/** Covers many operations at once: errors reach only those that caused them, and the channels that it takes are few. */
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
 import {

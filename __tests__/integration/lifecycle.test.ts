@@ -1,12 +1,11 @@
-// Covers: the life of a client: connecting twice, closing in every state, operations before and after, its end.
-
+/** Covers the life of a client: connecting twice, closing in every state, operations before and after, its end. */
 import { describe, expect, test } from '@jest/globals'
 import { type AmqpError, ConnectionClosedError } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'
 import { newClient, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { reachBroker } from '../support/broker/own-transport.js'
 import { startPeer } from '../support/faults/peers.js'
 import { TcpProxy } from '../support/faults/proxy.js'
-import { reachBroker } from '../support/memory/own-transport.js'
 import { errorOf, eventually, namesOf } from '../support/outcome.js'
 
 describe('connect()', () => {

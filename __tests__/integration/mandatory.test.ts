@@ -1,5 +1,4 @@
-// Covers: mandatory publishes: exactly those that no queue gets reject, with the message as the broker gave it back.
-
+/** Covers mandatory publishes: exactly those that no queue gets reject, with the message as the broker gave it back. */
 import { describe, expect, test } from '@jest/globals'
 import { type Client, NoRouteError } from '../../src/index.js'
 import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'

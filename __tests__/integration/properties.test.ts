@@ -1,5 +1,4 @@
-// Covers: the properties and headers of messages, from publish to receipt, and every type that a header can have.
-
+/** Covers the properties and headers of messages, from publish to receipt, and every type that a header can have. */
 import { describe, expect, test } from '@jest/globals'
 import {
   ArgumentError,

@@ -1,5 +1,4 @@
-// Covers: how many connections a client has with the broker, and what they are called there.
-
+/** Covers how many connections a client has with the broker, and what they are called there. */
 import { expect, test } from '@jest/globals'
 import type { ClientOptions } from '../../src/index.js'
 import { ctl } from '../support/broker/broker.js'

@@ -1,5 +1,4 @@
-// Covers: publishing: confirms, nacks, publishing without confirms, what bodies and bad arguments come to.
-
+/** Covers publishing: confirms, nacks, publishing without confirms, what bodies and bad arguments come to. */
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
 import {
@@ -11,8 +10,9 @@ import {
 } from '../../src/index.js'
 import { brokerIsAtLeast } from '../support/broker/broker.js'
 import { getOne, getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
-import { reachBroker } from '../support/memory/own-transport.js'
-import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
+import { untilReady } from '../support/broker/consuming.js'
+import { reachBroker } from '../support/broker/own-transport.js'
+import { errorOf, namesOf, tally } from '../support/outcome.js'
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, n) => `${n}`)
 
@@ -81,7 +81,7 @@ describe('a publish without confirm', () => {
     const queue = await newQueue(client)
     const texts = numbers(2000)
     await Promise.all(texts.map(text => client.basicPublish('', queue, text, { confirm: false })))
-    await eventually(async () => (await client.queueDeclare(queue, { passive: true })).messageCount === 2000)
+    await untilReady(client, queue, 2000)
     expect(await getTexts(client, queue)).toEqual(texts)
   })
 
@@ -95,7 +95,7 @@ describe('a publish without confirm', () => {
       client.basicPublish('', queue, 'confirmed'),
     ]
     expect(await namesOf(published)).toEqual(['ok', 'NotFoundError', 'ok', 'ok'])
-    await eventually(async () => (await client.queueDeclare(queue, { passive: true })).messageCount === 3)
+    await untilReady(client, queue, 3)
     expect(await getTexts(client, queue)).toEqual(expect.arrayContaining(['before', 'behind', 'confirmed']))
   })
 
@@ -115,6 +115,8 @@ describe('a publish without confirm', () => {
     transport.drain()
     await Promise.all(published)
     await client.basicPublish('', queue, 'the last')
+    // Nobody says when those without a confirm have arrived.
+    await untilReady(client, queue, 42)
     expect(await getTexts(client, queue)).toEqual(
       expect.arrayContaining(['fills it', ...numbers(40), 'the last']),
     )
@@ -194,7 +196,7 @@ describe('a body', () => {
       body.fill('x')
       headers.note = 'changed'
       await published
-      await eventually(async () => (await client.queueDeclare(queue, { passive: true })).messageCount === 1)
+      await untilReady(client, queue, 1)
       const message = await getOne(client, queue)
       expect(message.text()).toBe('as it was')
       expect(message.headers).toEqual({ note: 'as it was' })

@@ -1,5 +1,6 @@
-// Covers: declaring, deleting, purging and binding queues: every option, every result, and what the broker makes of it.
-
+/**
+ * Covers declaring, deleting, purging and binding queues: every option, every result, and what the broker makes of it.
+ */
 import { describe, expect, test } from '@jest/globals'
 import {
   AccessRefusedError,

@@ -1,6 +1,7 @@
-// Covers: the bounds of recovery: how many clients spread out, how much memory one takes that is offline for long, and
-// what is left of one whose attempts are used up.
-
+/**
+ * Covers the bounds of recovery: how many clients spread out, how much memory one takes that is offline for long, and
+ * what is left of one whose attempts are used up.
+ */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from '@jest/globals'
@@ -13,10 +14,13 @@ import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
 
 const MINUTE = 60_000
 
-/** What is in use, once the garbage is gone, in bytes. */
-function memory(): number {
+/** What is in use, once the garbage is gone, in bytes. The runtime frees buffers in the steps after a collection. */
+async function memory(): Promise<number> {
   setFlagsFromString('--expose-gc')
-  runInNewContext('gc')()
+  for (let round = 0; round < 3; round++) {
+    runInNewContext('gc')()
+    await new Promise(resolve => setImmediate(resolve))
+  }
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
 }
@@ -33,7 +37,7 @@ const spread = (figures: readonly number[]): string =>
 test(
   'a hundred clients that lose their connections at once do not come back at once',
   async () => {
-    const DELAY = 2000
+    const DELAY = 1000
     const proxy = await TcpProxy.start(brokerUrl())
     const clients = await Promise.all(
       Array.from({ length: 100 }, () => open({ recovery: { initialDelay: DELAY } }, proxy.url)),
@@ -79,9 +83,9 @@ test(
     let full = 0
     const outcomes: Promise<string[]>[] = []
     let refused = 0
-    // 60 MB in all, many times as much as there is room for.
-    for (let round = 0; round < 60; round++) {
-      if (round === 10) full = memory()
+    // 30 MB in all, several times as much as there is room for.
+    for (let round = 0; round < 30; round++) {
+      if (round === 10) full = await memory()
       for (let index = 0; index < 1000; index++) {
         const published = client.basicPublish('', queue, Buffer.alloc(1000))
         if (client.metrics().pendingPublishBytes < LIMIT) outcomes.push(namesOf([published]))
@@ -89,9 +93,10 @@ test(
       }
       await new Promise(resolve => setImmediate(resolve))
     }
-    expect(refused).toBeGreaterThan(50_000)
+    expect(refused).toBeGreaterThan(20_000)
     expect(client.metrics().pendingPublishBytes).toBeLessThan(LIMIT + 2000)
-    expect(memory() - full).toBeLessThan(LIMIT)
+    // How soon garbage goes, a busy machine decides; what is held never goes.
+    await eventually(async () => (await memory()) - full < LIMIT)
     proxy.refusing = false
     expect(tally((await Promise.all(outcomes)).flat())).toEqual({ ok: outcomes.length })
   },

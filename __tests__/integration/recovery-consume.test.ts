@@ -1,6 +1,7 @@
-// Covers: consumers over connections that break: every message is worked on, acks of an earlier life stay off the wire,
-// and loops, handlers, tags, arguments and prefetch go on as they were.
-
+/**
+ * Covers consumers over connections that break: every message is worked on, acks of an earlier life stay off the wire,
+ * and loops, handlers, tags, arguments and prefetch go on as they were.
+ */
 import { describe, expect, test } from '@jest/globals'
 import type { Client, Message } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'
@@ -21,7 +22,9 @@ import { type Cut, TcpProxy } from '../support/faults/proxy.js'
 import { eventually } from '../support/outcome.js'
 
 const MINUTE = 60_000
-const MESSAGES = 20_000
+const MESSAGES = 5000
+/** Milliseconds that a connection lives: enough to take some. */
+const LIFE = 120
 const FEWER = 1000
 const RECOVERY = { initialDelay: 20 }
 
@@ -61,7 +64,7 @@ async function untilAllSettled(
   expect(await readyIn(steady, queue)).toBe(0)
 }
 
-describe('a consumer of 20,000 messages whose connection is cut every 400 ms', () => {
+describe('a consumer of thousands of messages whose connection is cut again and again', () => {
   test.each<Cut>(['reset', 'end'])(
     'by %s works on each of them, and leaves the queue empty',
     async how => {
@@ -81,7 +84,7 @@ describe('a consumer of 20,000 messages whose connection is cut every 400 ms', (
         }
         work().catch(reject)
       })
-      const chaos = new Chaos(proxy, how, 400)
+      const chaos = new Chaos(client, proxy, how, LIFE)
       await all
       await chaos.until(10)
       chaos.stop()
@@ -230,7 +233,7 @@ test(
     await fill(steady, queue, FEWER)
     const seen = new Set<string>()
     const consumer = client.basicConsume(queue)
-    const chaos = new Chaos(proxy, 'reset', 150)
+    const chaos = new Chaos(client, proxy, 'reset', 50)
     const loop = consumer.forEach(
       async message => {
         seen.add(message.text())

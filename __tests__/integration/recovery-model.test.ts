@@ -1,6 +1,7 @@
-// Covers: random interleavings of facade calls, failing ones among them, with faults of the connection: every promise
-// settles, what was confirmed is there, no ack crosses lives, and the topology at the end is what a model says.
-
+/**
+ * Covers random interleavings of facade calls, failing ones among them, with faults of the connection: every promise
+ * settles, what was confirmed is there, no ack crosses lives, and the topology at the end is what a model says.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
@@ -9,78 +10,16 @@ import { brokerUrl } from '../support/broker/broker.js'
 import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
 import { TcpProxy } from '../support/faults/proxy.js'
 import { measured } from '../support/faults/traffic.js'
-import { TopologyModel, type TopologyStep } from '../support/models/topology-model.js'
 import { namesOf, tally } from '../support/outcome.js'
+import { EXCHANGES, QUEUES, type Step, step } from './recovery-steps.js'
+import { TopologyModel, type TopologyStep } from './topology-model.js'
 
+/** A run waits more than it works: so many go on at once, each with a client and names of its own. */
+const LANES = 8
+const RUNS_OF_A_LANE = 5
 /** Milliseconds: no run begins later than this, and the whole takes little more. */
 const BUDGET = 45_000
 const RECOVERY = { initialDelay: 5, maxDelay: 50 }
-const QUEUES = 3
-const EXCHANGES = 2
-
-type Step =
-  | { readonly kind: 'topology'; readonly step: TopologyStep }
-  | { readonly kind: 'publish'; readonly confirm: boolean }
-  | { readonly kind: 'publishNowhere' | 'get' | 'askForNothing' | 'qos' | 'ackHeld' }
-  | { readonly kind: 'fault'; readonly fault: 'reset' | 'end' | 'stall' }
-  | { readonly kind: 'pause'; readonly milliseconds: number }
-
-const number = (below: number) => fc.integer({ min: 0, max: below - 1 })
-const queue = number(QUEUES)
-const exchange = number(EXCHANGES)
-const topologyStep: fc.Arbitrary<TopologyStep> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constant('declareQueue' as const), queue, limited: fc.boolean() }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleteQueue' as const), queue }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('declareExchange' as const),
-      exchange,
-      type: fc.constantFrom('fanout' as const, 'topic' as const),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleteExchange' as const), exchange }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constant('bind' as const), queue, exchange, key: number(2) }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('unbind' as const), queue, exchange, key: number(2) }),
-  },
-)
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant('topology' as const), step: topologyStep }) },
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant('publish' as const), confirm: fc.boolean() }) },
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      kind: fc.constantFrom(
-        'publishNowhere' as const,
-        'get' as const,
-        'askForNothing' as const,
-        'qos' as const,
-        'ackHeld' as const,
-      ),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('fault' as const),
-      fault: fc.oneof(
-        { weight: 5, arbitrary: fc.constant('reset' as const) },
-        { weight: 5, arbitrary: fc.constant('end' as const) },
-        { weight: 1, arbitrary: fc.constant('stall' as const) },
-      ),
-    }),
-  },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('pause' as const), milliseconds: number(50) }) },
-)
-
 /** One run: a client behind a weak link, and what it was asked for. */
 class Run {
   readonly model = new TopologyModel()
@@ -276,22 +215,27 @@ test(
     const figures = { runs: 0, steps: 0, losses: 0 }
     const kinds: string[] = []
     process.stdout.write(`  seed ${seed} (FC_SEED)\n`)
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 150, size: 'max' }), async steps => {
-        if (performance.now() - began > BUDGET) return
-        const run = await start()
-        for (const step of steps) {
-          await run.take(step)
-          kinds.push(step.kind)
-        }
-        await run.finish()
-        await run.link.close()
-        figures.runs++
-        figures.steps += steps.length
-        figures.losses += run.faults
-      }),
-      { seed, numRuns: 60, endOnFailure: true },
-    )
+    const steps = fc.array(step, { minLength: 20, maxLength: 150, size: 'max' })
+    const lane = (number: number): Promise<void> =>
+      fc.assert(
+        fc.asyncProperty(steps, async steps => {
+          if (performance.now() - began > BUDGET) return
+          const run = await start()
+          for (const step of steps) {
+            await run.take(step)
+            kinds.push(step.kind)
+          }
+          await run.finish()
+          await run.link.close()
+          figures.runs++
+          figures.steps += steps.length
+          figures.losses += run.faults
+        }),
+        { seed: seed + number, numRuns: RUNS_OF_A_LANE, endOnFailure: true },
+      )
+    // All come to their end before the first failure is told: nothing runs on behind the test.
+    const lanes = await Promise.allSettled(Array.from({ length: LANES }, (_, number) => lane(number)))
+    for (const outcome of lanes) if (outcome.status === 'rejected') throw outcome.reason
     measured('model', { ...figures, kinds: tally(kinds), ms: performance.now() - began })
     expect(figures.losses).toBeGreaterThan(0)
   },

@@ -1,5 +1,4 @@
-// Covers: connections that break at every single byte: of the handshake, and of a publish and its confirm.
-
+/** Covers connections that break at every single byte: of the handshake, and of a publish and its confirm. */
 import { describe, expect, test } from '@jest/globals'
 import { Client, ConnectionBrokenError } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'
@@ -50,20 +49,6 @@ async function measure(queue: string): Promise<{ handshake: Passed; publish: Pas
   return { handshake, publish }
 }
 
-/** The connection that comes by this act is cut behind so many bytes; those that follow it hold. */
-async function cutOnce(
-  proxy: TcpProxy,
-  cutAfter: { direction: Direction; bytes: number; how: Cut },
-  act: () => Promise<unknown>,
-): Promise<void> {
-  proxy.options = { cutAfter }
-  const arrived = proxy.arrivals.length
-  const done = act()
-  await Promise.race([done, eventually(() => proxy.arrivals.length > arrived)])
-  proxy.options = {}
-  await done
-}
-
 describe.each<Direction>(['up', 'down'])('a handshake that is cut at any byte on its way %s', direction => {
   test(
     'fails connect() with an error that says so, and leaves nothing open',
@@ -88,7 +73,8 @@ describe.each<Direction>(['up', 'down'])('a handshake that is cut at any byte on
       const { handshake } = await measure('amq.rabbitmq.reply-to')
       await atEach(below(handshake[direction]), async (proxy, bytes, how) => {
         const client = new Client(proxy.url, BROKEN_ONCE)
-        await cutOnce(proxy, { direction, bytes, how }, () => client.connect())
+        proxy.nextOptions = { cutAfter: { direction, bytes, how } }
+        await client.connect()
         expect(client.isOpen).toBe(true)
         await client.close()
       })
@@ -111,7 +97,9 @@ describe.each<Direction>(['up', 'down'])('a publish that is cut at any byte on i
       await atEach([...during, ...behind], async (proxy, bytes, how) => {
         const client = await open(BROKEN_ONCE, proxy.url)
         const text = String(bytes).padStart('measured'.length)
-        await cutOnce(proxy, { direction, bytes, how }, () => client.basicPublish('', queue, text))
+        // The connection for publishing is made now.
+        proxy.nextOptions = { cutAfter: { direction, bytes, how } }
+        await client.basicPublish('', queue, text)
         // Where the connection for publishing does not come about, the other one serves.
         expect(client.metrics().reconnects).toBe(bytes < handshake[direction] ? 0 : 1)
         sent.add(text)

@@ -1,8 +1,9 @@
-// Covers: what a client has declared and not deleted, after its connection was lost: on the same broker, on one that has
-// lost all its data, and where somebody else has been at work meanwhile.
-
+/**
+ * Covers what a client has declared and not deleted, after its connection was lost: what is there still, what is gone, and
+ * what somebody else has made of it meanwhile.
+ */
 import { once } from 'node:events'
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { TopologyEntity } from '../../src/client-state.js'
 import {
   type AmqpError,
@@ -11,14 +12,12 @@ import {
   PreconditionFailedError,
   ResourceLockedError,
 } from '../../src/index.js'
-import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
+import { brokerUrl } from '../support/broker/broker.js'
 import { getOne, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
-import { consumersOf, iterate, take, textsOf } from '../support/broker/consuming.js'
+import { iterate, take, textsOf } from '../support/broker/consuming.js'
 import { TcpProxy } from '../support/faults/proxy.js'
-import { measured } from '../support/faults/traffic.js'
-import { errorOf, eventually, namesOf } from '../support/outcome.js'
+import { errorOf, eventually } from '../support/outcome.js'
 
-const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 200 }
 
 type Trouble = [TopologyEntity, AmqpError]
@@ -73,9 +72,12 @@ describe('after a lost connection', () => {
       await client.exchangeBind(target, source, 'k', byColour)
       await client.queueBind(queue, target, 'k')
     }
-    await cutOff(client, link, () =>
-      Promise.all([other.queueDelete(queue), other.exchangeDelete(target), other.exchangeDelete(source)]),
-    )
+    await cutOff(client, link, async () => {
+      // One by one: RabbitMQ 3.10 crashes (541) where both ends of a binding are deleted at once.
+      await other.queueDelete(queue)
+      await other.exchangeDelete(target)
+      await other.exchangeDelete(source)
+    })
     await client.basicPublish(source, 'k', 'red', { headers: { colour: 'red' } })
     await client.basicPublish(source, 'k', 'blue', { headers: { colour: 'blue' } })
     expect((await getOne(other, queue)).text()).toBe('red')
@@ -245,132 +247,4 @@ describe('a queue that the broker named', () => {
       await client.queueDelete(queue)
     }
   })
-})
-
-describe('while the broker takes the dead connection for alive', () => {
-  test(
-    'an exclusive queue, and the only consumer of another one, are waited for; all else is there at once',
-    async () => {
-      const link = await TcpProxy.start(brokerUrl())
-      // The broker gives a connection up when it was silent for twice that long.
-      const client = await open({ recovery: RECOVERY, heartbeat: 3 }, link.url)
-      const other = await open()
-      const troubles: unknown[] = []
-      client.on('topologyError', (...trouble) => troubles.push(trouble))
-      const exchange = await newExchange(client, { type: 'fanout' })
-      const queue = await newQueue(client, { exclusive: true })
-      const shared = await newQueue(client)
-      for (const name of [queue, shared]) await client.queueBind(name, exchange)
-      // It goes with the queue, when the broker finds the connection dead.
-      const passing = await newExchange(client, { type: 'fanout', autoDelete: true })
-      await client.queueBind(queue, passing)
-      const fromQueue = iterate(client.basicConsume(queue))
-      const fromShared = iterate(client.basicConsume(shared, { exclusive: true }))
-      await client.basicPublish(exchange, '', '1')
-      for (const messages of [fromQueue, fromShared]) await take(messages, 1, message => message.ack())
-      // What was written before has arrived by then.
-      await client.queueDeclare(shared, { passive: true })
-      const recovered = once(client, 'recovered')
-      const began = performance.now()
-      link.orphan()
-      await recovered
-      const toRecover = performance.now() - began
-      await client.basicPublish('', shared, '2')
-      expect(textsOf(await take(fromShared, 1))).toEqual(['2'])
-      const toConsume = performance.now() - began
-      await eventually(async () => {
-        await other.basicPublish(exchange, '', '3')
-        // In between the queue is gone: the broker has seen what is dead, and the client has not been back yet.
-        return (await consumersOf(client, queue).catch(() => 0)) === 1
-      })
-      // What binds the queue follows it.
-      await eventually(
-        async () => (await namesOf([other.basicPublish(passing, '', '4', { mandatory: true })]))[0] === 'ok',
-      )
-      for (let text = ''; text !== '4'; ) text = (await take(fromQueue, 1))[0]?.text() ?? ''
-      measured('half-open', {
-        'ms until recovered': toRecover,
-        'ms until the consumer was back': toConsume,
-        'ms until all was back': performance.now() - began,
-      })
-      expect(troubles).toEqual([])
-      expect(toRecover).toBeLessThan(toConsume)
-    },
-    MINUTE,
-  )
-})
-
-describe('a broker that has lost all its data', () => {
-  let node: PrivateNode
-
-  beforeAll(async () => {
-    node = await startPrivateNode()
-  }, 2 * MINUTE)
-
-  afterAll(() => node.stop(), MINUTE)
-
-  test(
-    'gets everything back from its client',
-    async () => {
-      const client = await open({ recovery: RECOVERY }, node.url)
-      const renamings: string[][] = []
-      client.on('queueRenamed', (...names) => renamings.push(names))
-      await client.exchangeDeclare('source', { type: 'topic' })
-      await client.exchangeDeclare('target', { type: 'fanout', internal: true })
-      await client.exchangeBind('target', 'source', 'a.*')
-      await client.queueDeclare('durable', { arguments: { 'x-max-length': 10 } })
-      await client.queueDeclare('exclusive', { exclusive: true })
-      await client.queueDeclare('passing', { autoDelete: true })
-      const { queue: named } = await client.queueDeclare('', { exclusive: true })
-      for (const queue of ['durable', 'exclusive', 'passing', named]) await client.queueBind(queue, 'target')
-      const queues = ['durable', 'exclusive', 'passing', named]
-      const all = iterate(client.basicConsumeMulti(queues, { prefetchCount: 4 }))
-      await client.basicPublish('source', 'a.b', 'before')
-      expect(textsOf(await take(all, 4))).toEqual(Array(4).fill('before'))
-
-      const { port } = node
-      const recovered = once(client, 'recovered')
-      await node.stop()
-      node = await startPrivateNode({ port })
-      await recovered
-      await client.basicPublish('source', 'a.b', 'after')
-      expect(textsOf(await take(all, 4))).toEqual(Array(4).fill('after'))
-      expect(renamings).toEqual([[named, expect.any(String)]])
-
-      const listed = await node.ctl(
-        '-q',
-        '--no-table-headers',
-        'list_bindings',
-        'source_name',
-        'destination_name',
-        'routing_key',
-      )
-      const bindings = listed
-        .split('\n')
-        .filter(line => /^(source|target)\t/.test(line))
-        .sort()
-      expect(bindings).toEqual(
-        [
-          'source\ttarget\ta.*',
-          ...['durable', 'exclusive', 'passing', renamings[0]?.[1]].map(queue => `target\t${queue}\t`),
-        ].sort(),
-      )
-      const attributes = ['name', 'durable', 'auto_delete', 'exclusive', 'arguments']
-      const queueList = await node.ctl('-q', '--no-table-headers', 'list_queues', ...attributes)
-      expect(queueList).toMatch(/^durable\ttrue\tfalse\tfalse\t\[.*x-max-length.*10.*\]$/m)
-      expect(queueList).toMatch(/^exclusive\tfalse\tfalse\ttrue\t/m)
-      expect(queueList).toMatch(/^passing\ttrue\ttrue\tfalse\t/m)
-      const exchangeList = await node.ctl(
-        '-q',
-        '--no-table-headers',
-        'list_exchanges',
-        'name',
-        'type',
-        'internal',
-      )
-      expect(exchangeList).toMatch(/^source\ttopic\tfalse$/m)
-      expect(exchangeList).toMatch(/^target\tfanout\ttrue$/m)
-    },
-    3 * MINUTE,
-  )
 })

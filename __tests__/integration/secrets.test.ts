@@ -1,5 +1,4 @@
-// Covers: credentials that change while a client is connected, on both of its connections and on those to come.
-
+/** Covers credentials that change while a client is connected, on both of its connections and on those to come. */
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { AuthenticationError } from '../../src/index.js'

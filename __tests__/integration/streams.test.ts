@@ -1,4 +1,4 @@
-/** Streams: where reading begins, and that a change of the prefetch count neither repeats nor skips a message. */
+/** Covers streams: where reading begins, and that a change of the prefetch count neither repeats nor skips a message. */
 import { describe, expect, test } from '@jest/globals'
 import type { Client, FieldValue, Message } from '../../src/index.js'
 import { newQueue, open } from '../support/broker/client.js'

@@ -1,5 +1,4 @@
-// Covers: TLS and what goes with it: verification, SNI, client certificates, and the mechanisms of authentication.
-
+/** Covers TLS and what goes with it: verification, SNI, client certificates, and the mechanisms of authentication. */
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'

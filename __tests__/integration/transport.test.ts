@@ -1,5 +1,4 @@
-// Covers: ways to a broker other than plain TCP: a unix socket, and transports of a user's own, good and bad.
-
+/** Covers ways to a broker other than plain TCP: a unix socket, and transports of a user's own, good and bad. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,8 +12,8 @@ import {
 } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'
 import { getOne, newClient, newQueue, open } from '../support/broker/client.js'
+import { type OwnTransport, reachBroker } from '../support/broker/own-transport.js'
 import { TcpProxy } from '../support/faults/proxy.js'
-import { type OwnTransport, reachBroker } from '../support/memory/own-transport.js'
 import { errorOf, eventually } from '../support/outcome.js'
 
 const broker = new URL(brokerUrl())

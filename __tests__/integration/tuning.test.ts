@@ -1,12 +1,10 @@
-// Covers: what both sides agree on when they connect: the size of frames, the number of channels, the heartbeat.
-
-import { setTimeout as delay } from 'node:timers/promises'
+/** Covers what both sides agree on when they connect: the size of frames, the number of channels, the heartbeat. */
 import { describe, expect, test } from '@jest/globals'
 import { type AmqpError, ArgumentError, ConnectionBrokenError, ResourceError } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'
 import { getOne, newQueue, open, uniqueName } from '../support/broker/client.js'
-import { TcpProxy } from '../support/faults/proxy.js'
-import { errorOf, namesOf, tally } from '../support/outcome.js'
+import { type Direction, TcpProxy } from '../support/faults/proxy.js'
+import { errorOf, eventually, namesOf, tally } from '../support/outcome.js'
 
 describe('frameMax', () => {
   test('of 8192 bytes cuts bodies into frames that small, both ways', async () => {
@@ -90,9 +88,14 @@ describe('the heartbeat', () => {
   }, 15_000)
 
   test('keeps an idle connection alive, both ways', async () => {
-    const client = await open({ heartbeat: 1 })
-    // Neither side bears with three seconds of silence.
-    await delay(4000)
+    const proxy = await TcpProxy.start(brokerUrl())
+    const client = await open({ heartbeat: 1 }, proxy.url)
+    const connection = await proxy.next()
+    const began = { up: connection.passed('up'), down: connection.passed('down') }
+    const heartbeats = (way: Direction): number => (connection.passed(way) - began[way]) / 8
+    // Each side sends at most two in a second, and neither bears with two seconds of silence.
+    await eventually(() => heartbeats('up') >= 5 && heartbeats('down') >= 5)
+    expect([heartbeats('up') % 1, heartbeats('down') % 1]).toEqual([0, 0])
     await client.queueDeclare('', { exclusive: true })
-  }, 15_000)
+  }, 30_000)
 })

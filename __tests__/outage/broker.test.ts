@@ -1,6 +1,7 @@
-// Covers: a broker that throws its clients out, stops, is killed, and comes back on the same data, while a producer and a
-// consumer run; and operations that are begun before, or while it is away.
-
+/**
+ * Covers a broker that throws its clients out, stops, is killed, and comes back on the same data, while a producer and
+ * a consumer run; and operations that are begun before, or while it is away.
+ */
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type Client, ConnectionBrokenError, TimeoutError } from '../../src/index.js'

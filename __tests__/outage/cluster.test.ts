@@ -1,6 +1,7 @@
-// Covers: a cluster of three nodes, a quorum queue, a producer and a consumer: the node that the client is on is killed,
-// comes back, the next one is killed, and so on round.
-
+/**
+ * Covers a cluster of three nodes, a quorum queue, a producer and a consumer: the node that the client is on is killed,
+ * comes back, the next one is killed, and so on round.
+ */
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type Client, type Consumer, NackedError } from '../../src/index.js'

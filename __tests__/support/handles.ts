@@ -1,6 +1,4 @@
-// Owns: what a test may see of what its process holds on to.
-// Must not know: the client under test.
-
+/** Owns what a test may see of what its process holds on to. Knows nothing of the client under test. */
 import { tally } from './outcome.js'
 
 /** What keeps a process alive and a client may leave behind. */

@@ -1,6 +1,7 @@
-// Owns: how tests look at promises: the error of one that rejects, the outcomes of many, a condition that comes true.
-// Must not know: the client under test.
-
+/**
+ * Owns how tests look at promises: the error of one that rejects, the outcomes of many, a condition that comes true, one that
+ * a test settles itself. Knows nothing of the client under test.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** The error that a promise rejects with; fails where it resolves. */
@@ -33,8 +34,17 @@ export async function eventually(
   milliseconds = 20_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds
-  while (!(await condition())) {
+  for (let pause = 1; !(await condition()); pause = Math.min(2 * pause, 20)) {
     if (Date.now() > deadline) throw new Error('it did not come to pass in time')
-    await delay(20)
+    await delay(pause)
   }
+}
+
+/** A promise that a test settles. */
+export function gate(): { opened: Promise<void>; open: () => void } {
+  let open = (): void => undefined
+  const opened = new Promise<void>(resolve => {
+    open = resolve
+  })
+  return { opened, open: () => open() }
 }

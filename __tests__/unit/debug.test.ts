@@ -51,14 +51,7 @@ describe('the debug lines', () => {
     debug.enable('puka:*')
     const peer = new ScriptedPeer()
     peer.on('connection.start-ok', () => peer.send(0, 'connection.secure', { challenge: Buffer.from('?') }))
-    peer.on('connection.secure-ok', () =>
-      peer.send(0, 'connection.close', {
-        replyCode: 403,
-        replyText: 'ACCESS_REFUSED',
-        classId: 0,
-        methodId: 0,
-      }),
-    )
+    peer.on('connection.secure-ok', () => peer.closeConnection(403, 'ACCESS_REFUSED'))
     const options = { transport: peer.transport, username: 'user', password: PASSWORD }
     await expect(connect('amqp://test', options)).rejects.toBeInstanceOf(AuthenticationError)
     await turns()

@@ -12,7 +12,7 @@ import {
   strayBarrels,
   strayPackages,
   upwardImports,
-} from '../support/module-graph.js'
+} from './module-graph.js'
 
 const root = fileURLToPath(new URL('../../src/', import.meta.url))
 const files: SourceFile[] = readdirSync(root, { recursive: true, encoding: 'utf8' })

@@ -1,16 +1,14 @@
-// Owns: the choice of a broker (AMQP_URL, Docker, a private node) and the one interface to whatever was chosen.
-// Must not know: the command line, Jest, or where the state is kept.
-
-import { startCluster } from './cluster.js'
+/**
+ * Owns the choice of a broker (AMQP_URL, Docker, a private node), and the one interface to whatever was chosen. Knows
+ * nothing of the command line, of Jest, or of where the state is kept.
+ */
 import { composeCtl, composeDown, composeUp, dockerAvailable, projectName } from './compose.js'
-import { BrokerError } from './errors.js'
-import { release, watch } from './guarded.js'
-import type { Log } from './install.js'
-import { PrivateNode } from './node.js'
-import { answersTcp, canBind, freePort } from './ports.js'
-import { amqpGreeting, waitForAmqp } from './probe.js'
-import { type NodeRecord, nodeAlive, nodeCtl } from './record.js'
-import { removeNodes } from './remains.js'
+import { release, watch } from './guard.js'
+import type { Log } from './installation.js'
+import { PrivateNode, startCluster } from './node.js'
+import { amqpGreeting, answersTcp, canBind, freePort, waitForAmqp } from './ports.js'
+import { BrokerError } from './processes.js'
+import { type NodeRecord, nodeAlive, nodeCtl, removeNodes } from './record.js'
 
 /** All that is needed to use or end a broker from another process, as JSON. */
 export type BrokerState =

@@ -1,11 +1,11 @@
-// Owns: the calls to docker and docker compose, through the npm package docker-compose.
-// Must not know: private nodes. A broker in Docker is known by its compose project alone.
-
+/**
+ * Owns the calls to docker and docker compose, through the npm package docker-compose. A broker in Docker is known by its
+ * compose project alone. Knows nothing of private nodes.
+ */
 import { fileURLToPath } from 'node:url'
 import * as compose from 'docker-compose'
-import { BrokerError } from './errors.js'
 import { freePort } from './ports.js'
-import { run } from './processes.js'
+import { BrokerError, run } from './processes.js'
 
 const FILE = fileURLToPath(new URL('../../docker-compose.yml', import.meta.url))
 const SERVICE = 'rabbitmq'

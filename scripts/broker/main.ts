@@ -1,9 +1,10 @@
-// Owns: the command `npm run broker -- start|stop|status`: arguments, output, exit status.
-// Must not know: how a broker is run. URLs go to standard output, everything else to standard error.
-
+/**
+ * Owns the command `npm run broker -- start|stop|status`: arguments, output, exit status. URLs go to standard output,
+ * everything else to standard error. Knows nothing of how a broker is run.
+ */
 import { parseArgs } from 'node:util'
 import { attachBroker, type Broker, startBroker } from './broker.js'
-import { BrokerError } from './errors.js'
+import { BrokerError } from './processes.js'
 import { clearState, readState, withLock, writeState } from './state.js'
 
 const USAGE = `Usage: npm run broker -- <command> [options]

@@ -1,22 +1,19 @@
-// Owns: the life of one private RabbitMQ node: a folder, ports and a name of its own, up, down, killed, up again.
-// Must not know: why it was chosen, or that a command line exists.
-
+/**
+ * Owns the life of private RabbitMQ nodes: a folder, ports and a name of its own for each; up, down, killed, up again; and
+ * several of them as one cluster. Knows nothing of why they were chosen, or that there is a command line.
+ */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type ConfigOptions, configText, pluginsText } from './config.js'
-import { BrokerError } from './errors.js'
-import type { Installation } from './find.js'
-import { release, watch } from './guarded.js'
-import { type Log, requireInstallation } from './install.js'
-import { canBind, freePort } from './ports.js'
-import { waitForAmqp } from './probe.js'
-import { processIdentity } from './processes.js'
-import { type NodeRecord, nodeAlive, nodeCtl, nodeEnvironment, paths } from './record.js'
-import { endProcesses, removeNodes } from './remains.js'
+import { type ConfigOptions, configText, type Layout, nodeEnvironment, paths, pluginsText } from './config.js'
+import { release, watch } from './guard.js'
+import { type Installation, type Log, requireInstallation } from './installation.js'
+import { canBind, freePort, waitForAmqp } from './ports.js'
+import { BrokerError, processIdentity } from './processes.js'
+import { endProcesses, type NodeRecord, nodeAlive, nodeCtl, removeNodes, stopEpmd } from './record.js'
 
 export interface NodeOptions extends Omit<ConfigOptions, 'tlsPort'> {
   readonly installation?: Installation
@@ -34,8 +31,6 @@ export interface NodeOptions extends Omit<ConfigOptions, 'tlsPort'> {
 }
 
 const START_TIMEOUT = 120_000
-
-type Layout = Omit<NodeRecord, 'pid' | 'identity'>
 
 async function makeLayout(options: NodeOptions): Promise<Layout> {
   const installation = options.installation ?? (await requireInstallation(options.log ?? (() => undefined)))
@@ -201,4 +196,49 @@ export class PrivateNode {
     else await rm(record.folder, { recursive: true, force: true, maxRetries: 5 })
     release(record.folder)
   }
+}
+
+async function stopAll(nodes: readonly PrivateNode[], epmdPort: number): Promise<void> {
+  await Promise.all(nodes.map(node => node.stop()))
+  await stopEpmd(epmdPort)
+}
+
+async function joinCluster(node: PrivateNode, first: PrivateNode): Promise<void> {
+  await node.ctl('stop_app')
+  await node.ctl('join_cluster', first.nodeName)
+  await node.ctl('start_app')
+  await node.ready()
+}
+
+/** Nodes that find each other: one cookie, and one epmd on a port of their own. `options.port` is the first one's. */
+export async function startCluster(size: number, options: NodeOptions = {}): Promise<PrivateNode[]> {
+  const log: Log = options.log ?? (() => undefined)
+  const shared = {
+    ...options,
+    installation: options.installation ?? (await requireInstallation(log)),
+    cookie: options.cookie ?? randomBytes(16).toString('hex'),
+    epmdPort: await freePort(),
+  }
+  const { port: firstPort, nodeName: firstName, ...others } = shared
+  const starts = await Promise.allSettled(
+    Array.from({ length: size }, (_, index) => PrivateNode.start(index === 0 ? shared : others)),
+  )
+  const nodes = starts.flatMap(start => (start.status === 'fulfilled' ? [start.value] : []))
+  try {
+    const failed = starts.find(start => start.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    const [first, ...rest] = nodes
+    // One after another: two nodes that join at the same moment may each wait for the other.
+    if (first !== undefined) for (const node of rest) await joinCluster(node, first)
+    return nodes
+  } catch (error) {
+    await stopAll(nodes, shared.epmdPort)
+    throw error
+  }
+}
+
+/** Ends what `startCluster` made. */
+export async function stopCluster(nodes: readonly PrivateNode[]): Promise<void> {
+  const [first] = nodes
+  if (first !== undefined) await stopAll(nodes, first.record.epmdPort)
 }

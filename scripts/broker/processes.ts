@@ -1,9 +1,22 @@
-// Owns: running a command to its end, and asking about (or ending) a process group by its id.
-// Must not know: what the processes are; nothing here is about RabbitMQ.
-
+/**
+ * Owns the processes of this machine: running a command to its end, asking about a process group, or ending it, by its
+ * id; and the one error class of these scripts. Knows nothing of RabbitMQ.
+ */
 import { execFile, execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+
+/** Its message is a line for a human; `detail` is what may follow it (the end of a log). */
+export class BrokerError extends Error {
+  override readonly name = 'BrokerError'
+
+  constructor(
+    message: string,
+    readonly detail = '',
+  ) {
+    super(detail === '' ? message : `${message}\n${detail}`)
+  }
+}
 
 export interface RunResult {
   readonly code: number

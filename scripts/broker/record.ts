@@ -1,77 +1,18 @@
-// Owns: what must be known of a private node to find it again from another process, as plain JSON; and the
-// environment in which its executables run.
-// Must not know: how the node is started or ended.
+/**
+ * Owns a private node as any process finds it, by its record alone: whether it runs, rabbitmqctl on it, and its end with
+ * all that it leaves: processes, epmd, folder. Knows nothing of how it is started.
+ */
+import { rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Layout, nodeEnvironment } from './config.js'
+import { BrokerError, groupAlive, groupGone, processIdentity, run, signalGroup } from './processes.js'
 
-import { join } from 'node:path'
-import { BrokerError } from './errors.js'
-import type { Installation } from './find.js'
-import { groupAlive, processIdentity, run } from './processes.js'
-
-export interface NodeRecord {
-  readonly installation: Installation
-  readonly nodeName: string
-  readonly folder: string
-  readonly port: number
-  readonly tlsPort?: number
-  readonly distPort: number
-  readonly epmdPort: number
-  /** False for a node of a cluster: its nodes share one epmd, which goes when the last of them has gone. */
-  readonly ownsEpmd: boolean
-  readonly env: Readonly<Record<string, string>>
+/** All that must be known of a node to find it again, as plain JSON. */
+export interface NodeRecord extends Layout {
   /** The leader of the node's process group (0 before the first start), and what tells it from a later process with the same id. */
   readonly pid: number
   readonly identity: string
-}
-
-export const paths = (folder: string) => ({
-  data: join(folder, 'data'),
-  log: join(folder, 'log'),
-  console: join(folder, 'log', 'console.log'),
-  cookie: join(folder, '.erlang.cookie'),
-  config: join(folder, 'rabbitmq.conf'),
-  plugins: join(folder, 'enabled_plugins'),
-  pid: join(folder, 'node.pid'),
-})
-
-/** Settings of another RabbitMQ or Erlang on this machine must not leak into ours. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([name]) => !/^(RABBITMQ_|ERL_|NOTIFY_SOCKET$|USE_LONGNAME$)/.test(name),
-    ),
-  )
-}
-
-export function nodeEnvironment(node: Omit<NodeRecord, 'pid' | 'identity'>): NodeJS.ProcessEnv {
-  const path = paths(node.folder)
-  return {
-    ...cleanEnvironment(),
-    // The Erlang cookie is read from the home folder: with one of its own the node does not touch the user's.
-    HOME: node.folder,
-    LANG: 'C.UTF-8',
-    LC_ALL: 'C.UTF-8',
-    ERL_EPMD_PORT: String(node.epmdPort),
-    ERL_EPMD_ADDRESS: '127.0.0.1',
-    ERL_CRASH_DUMP_SECONDS: '0',
-    RABBITMQ_NODENAME: node.nodeName,
-    RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
-    RABBITMQ_NODE_PORT: String(node.port),
-    RABBITMQ_DIST_PORT: String(node.distPort),
-    RABBITMQ_MNESIA_BASE: path.data,
-    RABBITMQ_LOG_BASE: path.log,
-    RABBITMQ_PID_FILE: path.pid,
-    RABBITMQ_ENABLED_PLUGINS_FILE: path.plugins,
-    RABBITMQ_CONFIG_FILE: path.config,
-    RABBITMQ_CONF_ENV_FILE: '/dev/null',
-    // Two schedulers that sleep when idle: several nodes and the tests share a small machine.
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
-      '+S 2:2 +SDcpu 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}',
-    RABBITMQ_CTL_ERL_ARGS: '+S 1:1 +sbwt none',
-    // Room for many rabbitmqctl at once: each one listens on a port of this range.
-    RABBITMQ_CTL_DIST_PORT_MIN: '35672',
-    RABBITMQ_CTL_DIST_PORT_MAX: '35872',
-    ...node.env,
-  }
 }
 
 /** Runs rabbitmqctl against the node and resolves with what it printed. */
@@ -88,4 +29,63 @@ export function nodeAlive(node: NodeRecord): boolean {
   const identity = processIdentity(node.pid)
   // The leader may have gone before the rest of its group; somebody else's process is not our node.
   return (identity === '' || identity === node.identity) && groupAlive(node.pid)
+}
+
+// KILL_REQ of the EPMD protocol: a two-byte length, then 'k'. It saves looking for the epmd executable.
+const KILL_REQUEST = Buffer.from([0, 1, 0x6b])
+
+type Answer = 'ended' | 'refused' | 'absent'
+
+function requestKill(port: number): Promise<Answer> {
+  return new Promise(resolve => {
+    const socket = connect({ host: '127.0.0.1', port })
+    let answer = ''
+    socket.setTimeout(2_000, () => socket.destroy())
+    socket.once('error', () => resolve('absent'))
+    socket.once('connect', () => socket.write(KILL_REQUEST))
+    socket.on('data', chunk => {
+      answer += chunk.toString('latin1')
+    })
+    socket.once('close', () => resolve(answer.startsWith('OK') ? 'ended' : 'refused'))
+  })
+}
+
+/**
+ * Ends the epmd on the port, which a node starts as a daemon and leaves. Each node, or cluster, has one of its own: so this
+ * cannot take away what other Erlang systems of the machine use. It refuses while names are registered: nodes end first.
+ */
+export async function stopEpmd(port: number): Promise<void> {
+  const deadline = Date.now() + 5_000
+  while ((await requestKill(port)) !== 'absent') {
+    if (Date.now() > deadline) return
+    await delay(30)
+  }
+}
+
+const GRACE = 20_000
+
+/** SIGTERM lets RabbitMQ close its connections in order; SIGKILL is a crash. Resolves when nothing runs any more. */
+export async function endProcesses(node: NodeRecord, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  if (!nodeAlive(node)) return
+  if (signal === 'SIGTERM') {
+    // To the leader only: RabbitMQ's script passes it on, and a second one would cut the orderly end short.
+    try {
+      process.kill(node.pid, 'SIGTERM')
+    } catch {
+      // The leader has gone: what is left of the group is killed below.
+    }
+    if (await groupGone(node.pid, GRACE)) return
+  }
+  signalGroup(node.pid, 'SIGKILL')
+  await groupGone(node.pid, GRACE)
+}
+
+/** Ends the nodes for good, and removes everything they left. Safe to call again, and for nodes that are gone. */
+export async function removeNodes(
+  nodes: readonly NodeRecord[],
+  signal: 'SIGTERM' | 'SIGKILL',
+): Promise<void> {
+  await Promise.all(nodes.map(node => endProcesses(node, signal)))
+  await Promise.all([...new Set(nodes.map(node => node.epmdPort))].map(stopEpmd))
+  await Promise.all(nodes.map(node => rm(node.folder, { recursive: true, force: true, maxRetries: 5 })))
 }

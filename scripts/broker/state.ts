@@ -1,12 +1,12 @@
-// Owns: the file by which `stop` and `status` find what `start` left running, and the lock around changing it.
-// Must not know: how brokers are started or ended.
-
+/**
+ * Owns the file by which `stop` and `status` find what `start` left running, and the lock around changing it. Knows
+ * nothing of how brokers are started or ended.
+ */
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BrokerState } from './broker.js'
-import { BrokerError } from './errors.js'
-import { processIdentity } from './processes.js'
+import { BrokerError, processIdentity } from './processes.js'
 
 function stateFolder(): string {
   const uid = process.getuid?.() ?? 0

@@ -1,6 +1,7 @@
-// Owns: the way to the broker that breaks on purpose: what passes through it is cut off again and again.
-// Must not know: AMQP, and what passes.
-
+/**
+ * Owns the way to the broker that breaks on purpose: what passes through it is cut off again and again. Knows nothing
+ * of AMQP, and what passes.
+ */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { DemoError } from './errors.js'

@@ -1,6 +1,4 @@
-// Owns: the one error class of the demo: what went wrong, in a line for a human.
-// Must not know: who prints it.
-
+/** Owns the one error class of the demo: what went wrong, in a line for a human. Knows nothing of who prints it. */
 export class DemoError extends Error {
   override readonly name = 'DemoError'
 }

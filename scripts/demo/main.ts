@@ -1,6 +1,7 @@
-// Owns: the command `npm run demo [-- [--chaos] [FILE]]`: arguments, the order of the steps, signals, output, exit status.
-// Must not know: how a broker is found, or how pieces travel.
-
+/**
+ * Owns the command `npm run demo [-- [--chaos] [FILE]]`: arguments, the order of the steps, signals, output, exit
+ * status. Knows nothing of how a broker is found, or how pieces travel.
+ */
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { constants } from 'node:os'
@@ -9,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { AmqpError, type Client, connect, type ServerInfo } from 'puka-amqp'
 import { type Broker, startBroker } from '../broker/broker.js'
-import { BrokerError } from '../broker/errors.js'
+import { BrokerError } from '../broker/processes.js'
 import { Chaos } from './chaos.js'
 import { DemoError } from './errors.js'
 import { piecesOf } from './pieces.js'

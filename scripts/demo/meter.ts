@@ -1,6 +1,4 @@
-// Owns: how much has gone past one point of the transfer, and how fast.
-// Must not know: who shows it.
-
+/** Owns how much has gone past one point of the transfer, and how fast. Knows nothing of who shows it. */
 import { performance } from 'node:perf_hooks'
 
 export class Meter {

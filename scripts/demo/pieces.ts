@@ -1,6 +1,7 @@
-// Owns: a file as the pieces that become messages: its lines, each with its line ending, byte for byte.
-// Must not know: where the pieces go. Joined again they are the file, whatever it holds.
-
+/**
+ * Owns a file as the pieces that become messages: its lines, each with its line ending, byte for byte. Knows nothing of
+ * where the pieces go. Joined again they are the file, whatever it holds.
+ */
 const NEWLINE = 0x0a
 /** A line longer than this travels as several messages: brokers limit the size of one. */
 export const LONGEST_PIECE = 1_048_576

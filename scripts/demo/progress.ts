@@ -1,6 +1,7 @@
-// Owns: showing how far both sides are: bars on a terminal, plain lines elsewhere.
-// Must not know: what is counted. It looks at the meters now and then; nobody has to tell it.
-
+/**
+ * Owns showing how far both sides are: bars on a terminal, plain lines elsewhere. Knows nothing of what is counted. It
+ * looks at the meters now and then; nobody has to tell it.
+ */
 import { MultiBar, Presets } from 'cli-progress'
 import type { Meter } from './meter.js'
 

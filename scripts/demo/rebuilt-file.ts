@@ -1,6 +1,7 @@
-// Owns: the file that is put together again from what came out of the broker: a temporary one, removed at the end.
-// Must not know: messages.
-
+/**
+ * Owns the file that is put together again from what came out of the broker: a temporary one, removed at the end. Knows
+ * nothing of messages.
+ */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'

@@ -1,6 +1,4 @@
-// Owns: breaking a TCP connection by RST, at whatever stage it is.
-// Must not know: whose connection it is, or why.
-
+/** Owns breaking a TCP connection by RST, at whatever stage it is. Knows nothing of whose connection it is, or why. */
 import type { Socket } from 'node:net'
 
 /**

@@ -1,7 +1,7 @@
-// Owns: the main job: pieces go into a queue, confirmed, many at once, while a `for await` loop takes them out, each
-// once and in order, also where connections were lost and some came twice.
-// Must not know: files, brokers, terminals.
-
+/**
+ * Owns the main job: pieces go into a queue, confirmed, many at once, while a `for await` loop takes them out, each
+ * once and in order, also where connections were lost and some came twice. Knows nothing of files, brokers, terminals.
+ */
 import { createHistogram, performance } from 'node:perf_hooks'
 import type { Client, Message } from 'puka-amqp'
 import { DemoError } from './errors.js'

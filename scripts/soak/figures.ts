@@ -1,6 +1,4 @@
-// Owns: what a soak measures, and whether it has come back to where it began.
-// Must not know: what runs meanwhile.
-
+/** Owns what a soak measures, and whether it has come back to where it began. Knows nothing of what runs meanwhile. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Broker } from '../broker/broker.js'
 import { SoakError } from './errors.js'
@@ -19,10 +17,13 @@ const MIB = 1_048_576
 /** The figures may end so far above where they began. Code that gets hot, and the runtime's caches, need a little. */
 export const TOLERANCE = { channels: 0, heap: 2 * MIB, buffers: MIB, handles: 0 } as const
 
+/** Milliseconds after which the client has closed the channels that a burst needed and nobody uses any more. */
+const REST = 1_500
 /** The runtime frees buffers in the steps after a collection. */
 const COLLECTIONS = 4
 
 export async function measure(broker: Broker, connectionName: string): Promise<Figures> {
+  await delay(REST)
   const channels = await channelsOf(broker, connectionName)
   for (let round = 0; round < COLLECTIONS; round++) {
     globalThis.gc?.()

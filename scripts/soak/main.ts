@@ -1,10 +1,11 @@
-// Owns: the command `npm run soak [-- --minutes N]`: arguments, the order of the steps, output, exit status.
-// Must not know: what a round does, or how a figure is taken.
-
+/**
+ * Owns the command `npm run soak [-- --minutes N]`: arguments, the order of the steps, output, exit status. Knows
+ * nothing of what a round does, or how a figure is taken.
+ */
 import { parseArgs } from 'node:util'
 import { AmqpError, type Client, connect } from 'puka-amqp'
 import { type Broker, startBroker } from '../broker/broker.js'
-import { BrokerError } from '../broker/errors.js'
+import { BrokerError } from '../broker/processes.js'
 import { SoakError } from './errors.js'
 import { describe, type Figures, grown, measure, TOLERANCE } from './figures.js'
 import { Workload } from './workload.js'

@@ -1,6 +1,7 @@
-// Owns: one round of the soak: every operation of the client, a third of which fails, each in the way that it should.
-// Must not know: what is measured.
-
+/**
+ * Owns one round of the soak: every operation of the client, a third of which fails, each in the way that it should.
+ * Knows nothing of what is measured.
+ */
 import type { Client, Message } from 'puka-amqp'
 import { SoakError } from './errors.js'
 

@@ -1,9 +1,9 @@
-// Owns: what integration tests may ask of the broker they share, and nodes of their own for those that need one.
-// Must not know: the client under test.
-
+/**
+ * Owns what integration tests may ask of the broker they share, and nodes of their own for those that need one. Knows
+ * nothing of the client under test.
+ */
 import { attachBroker, type Broker, type BrokerState } from '../../../scripts/broker/broker.js'
-import { startCluster, stopCluster } from '../../../scripts/broker/cluster.js'
-import { type NodeOptions, PrivateNode } from '../../../scripts/broker/node.js'
+import { type NodeOptions, PrivateNode, startCluster, stopCluster } from '../../../scripts/broker/node.js'
 
 export { type NodeOptions, PrivateNode, stopCluster }
 

@@ -1,6 +1,7 @@
-// Owns: throw-away certificates for TLS tests: an authority, a server's and a client's, made with openssl.
-// Must not know: brokers. Every call makes a new authority, so that two of them do not trust each other.
-
+/**
+ * Owns throw-away certificates for TLS tests: an authority, a server's and a client's, made with openssl. Knows nothing
+ * of brokers. Every call makes a new authority, so that two of them do not trust each other.
+ */
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,6 +1,7 @@
-// Owns: what tests of consumers share: filling queues, taking messages one by one, the broker's own figures.
-// Must not know: what is tested.
-
+/**
+ * Owns what tests of consumers share: filling queues, taking messages one by one, the broker's own figures. Knows
+ * nothing of what is tested.
+ */
 import type { Client, Consumer, Message, Table } from '../../../src/index.js'
 import { eventually } from '../outcome.js'
 

@@ -1,6 +1,7 @@
-// Owns: the one broker that the integration tests share, started before the first of them.
-// Must not know: the tests. They find the broker through support/broker.ts alone.
-
+/**
+ * Owns the one broker that the integration tests share, started before the first of them. Knows nothing of the tests.
+ * They find the broker through support/broker/broker.ts alone.
+ */
 import { tsImport } from 'tsx/esm/api'
 
 /** Where the teardown, which has a module graph of its own, finds what the setup started. */

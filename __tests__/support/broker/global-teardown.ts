@@ -1,6 +1,7 @@
-// Owns: the end of the broker that the setup started; one given by AMQP_URL is left alone.
-// Must not know: which kind of broker it was.
-
+/**
+ * Owns the end of the broker that the setup started; one given by AMQP_URL is left alone. Knows nothing of which kind
+ * of broker it was.
+ */
 import type { Broker } from '../../../scripts/broker/broker.js'
 
 /** The same as in the setup. */

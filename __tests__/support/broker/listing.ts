@@ -1,6 +1,4 @@
-// Owns: reading what rabbitmqctl lists of the shared broker.
-// Must not know: the client under test.
-
+/** Owns reading what rabbitmqctl lists of the shared broker. Knows nothing of the client under test. */
 import { ctl } from './broker.js'
 
 /** One line of a rabbitmqctl list by its columns: the first is the name that is looked for. */

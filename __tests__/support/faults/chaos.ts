@@ -1,8 +1,9 @@
-// Owns: the fire that a client is put under: the connections of a proxy are cut, over and over, until the test has seen
-// enough of it.
-// Must not know: the client under test.
-
+/**
+ * Owns the fire that a client is put under: whenever it has been connected for a while, its connections are cut, until the
+ * test has seen enough of it. Knows nothing of what the client does meanwhile.
+ */
 import { afterEach } from '@jest/globals'
+import type { Client } from '../../../src/index.js'
 import type { Cut, TcpProxy } from './proxy.js'
 
 const fires = new Set<Chaos>()
@@ -12,18 +13,28 @@ afterEach(() => {
 })
 
 export class Chaos {
-  /** How often a connection was cut that was there. */
+  /** How often the client has lost its connections: it was connected each time. */
   cuts = 0
-  readonly #timer: NodeJS.Timeout
+  readonly #light: () => void
+  readonly #client: Client
+  #timer: NodeJS.Timeout | undefined
   #waiting: (() => void)[] = []
 
-  constructor(proxy: TcpProxy, how: Cut, milliseconds: number) {
+  /** For a client that is connected, through the proxy alone. */
+  constructor(client: Client, proxy: TcpProxy, how: Cut, milliseconds: number) {
     fires.add(this)
-    this.#timer = setInterval(() => {
-      if (proxy.cut(how) === 0) return
-      this.cuts++
-      for (const wake of this.#waiting.splice(0)) wake()
-    }, milliseconds)
+    this.#client = client
+    // From its recovery on: on a slow machine, cuts by the clock would come before there is a connection again.
+    this.#light = () => {
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(() => {
+        this.cuts++
+        proxy.cut(how)
+        for (const wake of this.#waiting.splice(0)) wake()
+      }, milliseconds)
+    }
+    client.on('recovered', this.#light)
+    this.#light()
   }
 
   /** Resolves after so many cuts. */
@@ -32,7 +43,8 @@ export class Chaos {
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    clearTimeout(this.#timer)
+    this.#client.off('recovered', this.#light)
     fires.delete(this)
   }
 }

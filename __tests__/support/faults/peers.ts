@@ -1,6 +1,7 @@
-// Owns: servers that are not quite a broker, for what goes wrong with them.
-// Must not know: AMQP, and the client under test. They close by themselves after the test.
-
+/**
+ * Owns servers that are not quite a broker, for what goes wrong with them. Knows nothing of AMQP, and the client under
+ * test. They close by themselves after the test.
+ */
 import { createServer, type Server, type Socket } from 'node:net'
 import { afterEach } from '@jest/globals'
 

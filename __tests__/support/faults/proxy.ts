@@ -1,6 +1,7 @@
-// Owns: a way to a server that tests can break in every manner: cut it, stall it, slow it down, refuse it.
-// Must not know: what passes. It closes by itself after the test.
-
+/**
+ * Owns a way to a server that tests can break in every manner: cut it, stall it, slow it down, refuse it. Knows nothing
+ * of what passes. It closes by itself after the test.
+ */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach } from '@jest/globals'
@@ -152,6 +153,12 @@ export class ProxyConnection {
     }
   }
 
+  /** Ends it, at both ends, without regard to what is under way. */
+  destroy(): void {
+    this.#client.destroy()
+    this.#server.destroy()
+  }
+
   /** Cuts the client's end by RST; the server does not hear of it. */
   orphan(): void {
     this.#orphaned = true
@@ -172,6 +179,8 @@ export class ProxyConnection {
 export class TcpProxy {
   /** How new connections fare. */
   options: ProxyOptions = {}
+  /** How the next connection fares, and no other. */
+  nextOptions: ProxyOptions | undefined
   /** New connections are dropped at once, by RST. */
   refusing = false
   /** When connections came, refused ones included, by the clock of `performance`. */
@@ -180,17 +189,20 @@ export class TcpProxy {
   readonly #server: Server
   readonly #live = new Set<ProxyConnection>()
   readonly #all: ProxyConnection[] = []
+  /** A pipe knows no RST. */
+  readonly #pipe: boolean
   #taken = 0
   #waiting: (() => void)[] = []
 
-  private constructor(target: URL) {
+  private constructor(target: URL, pipe: boolean) {
     this.#target = target
+    this.#pipe = pipe
     this.#server = createServer({ allowHalfOpen: true }, socket => this.#onSocket(socket))
   }
 
   /** A proxy to the host of a URL, on a free port, or on a unix socket. */
   static async start(target: string, options: ProxyOptions = {}, path?: string): Promise<TcpProxy> {
-    const proxy = new TcpProxy(new URL(target))
+    const proxy = new TcpProxy(new URL(target), path !== undefined)
     proxy.options = options
     proxies.add(proxy)
     if (path === undefined) proxy.#server.listen(0, '127.0.0.1')
@@ -246,7 +258,10 @@ export class TcpProxy {
     this.#server.close()
     this.refusing = true
     const { connections } = this
-    this.cut('reset')
+    for (const connection of connections) {
+      if (this.#pipe) connection.destroy()
+      else connection.cut('reset')
+    }
     await Promise.all([closed, ...connections.map(connection => connection.closed)])
   }
 
@@ -259,7 +274,8 @@ export class TcpProxy {
     }
     const port = Number(this.#target.port || 5672)
     const server = connect({ port, host: this.#target.hostname, allowHalfOpen: true })
-    const connection = new ProxyConnection(client, server, this.options)
+    const connection = new ProxyConnection(client, server, this.nextOptions ?? this.options)
+    this.nextOptions = undefined
     this.#live.add(connection)
     this.#all.push(connection)
     void connection.closed.then(() => this.#live.delete(connection))

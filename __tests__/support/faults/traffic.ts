@@ -1,6 +1,7 @@
-// Owns: a producer and a consumer that run while a test breaks things: what was confirmed, what came, the longest gaps.
-// Must not know: what is broken.
-
+/**
+ * Owns a producer and a consumer that run while a test breaks things: what was confirmed, what came, the longest gaps.
+ * Knows nothing of what is broken.
+ */
 import type { Client, Consumer } from '../../../src/index.js'
 import { eventually } from '../outcome.js'
 

@@ -177,9 +177,15 @@ export class ScriptedPeer {
   }
 
   /** Closes a channel, as RabbitMQ does when it dislikes a method on it. */
-  closeChannel(channel: number, replyCode: number, replyText: string, about: MethodName | undefined): void {
+  closeChannel(channel: number, replyCode: number, replyText: string, about?: MethodName): void {
     const id = about === undefined ? 0 : methods[about].id
     this.send(channel, 'channel.close', { replyCode, replyText, classId: id >>> 16, methodId: id & 0xffff })
+  }
+
+  /** Closes the connection, as RabbitMQ does for what it calls a hard error; `about` is whom it blames. */
+  closeConnection(replyCode: number, replyText: string, about?: MethodName): void {
+    const id = about === undefined ? 0 : methods[about].id
+    this.send(0, 'connection.close', { replyCode, replyText, classId: id >>> 16, methodId: id & 0xffff })
   }
 
   #framed(type: number, channel: number, payload: (writer: Writer) => void): Buffer {

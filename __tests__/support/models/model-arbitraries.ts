@@ -1,6 +1,4 @@
-// Owns: the few names that random steps are about, so that they often meet.
-// Must not know: the steps.
-
+/** Owns the few names that random steps are about, so that they often meet. Knows nothing of the steps. */
 import fc from 'fast-check'
 import type { Actor } from './model-broker.js'
 

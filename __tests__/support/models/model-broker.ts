@@ -1,6 +1,7 @@
-// Owns: a simple model of a broker: exchanges, queues with their messages, bindings, and what each method comes to.
-// Must not know: the client under test, the network.
-
+/**
+ * Owns a simple model of a broker: exchanges, queues with their messages, bindings, and what each method comes to.
+ * Knows nothing of the client under test, the network.
+ */
 /** One of two connections: what is exclusive to one is locked for the other. */
 export type Actor = 'one' | 'other'
 

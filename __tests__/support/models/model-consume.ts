@@ -1,6 +1,4 @@
-// Owns: random steps that consume for a while, in every way to end that.
-// Must not know: how steps are run.
-
+/** Owns random steps that consume for a while, in every way to end that. Knows nothing of how steps are run. */
 import { expect } from '@jest/globals'
 import fc from 'fast-check'
 import { type Consumer, ConsumerCancelledError, type Message } from '../../../src/index.js'

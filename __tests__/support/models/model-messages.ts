@@ -1,6 +1,4 @@
-// Owns: random steps that publish, get and settle messages.
-// Must not know: how steps are run.
-
+/** Owns random steps that publish, get and settle messages. Knows nothing of how steps are run. */
 import { expect } from '@jest/globals'
 import fc from 'fast-check'
 import type { Message } from '../../../src/index.js'

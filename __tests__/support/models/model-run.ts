@@ -1,6 +1,7 @@
-// Owns: how steps are run on the model and on the broker side by side, and what has to agree after each of them.
-// Must not know: which steps there are.
-
+/**
+ * Owns how steps are run on the model and on the broker side by side, and what has to agree after each of them. Knows
+ * nothing of which steps there are.
+ */
 import { isDeepStrictEqual } from 'node:util'
 import { expect } from '@jest/globals'
 import { AmqpError, Client, type Message, NoRouteError, type OperationOptions } from '../../../src/index.js'

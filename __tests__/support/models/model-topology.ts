@@ -1,6 +1,7 @@
-// Owns: random steps that declare, delete, purge and bind, and those that give such an operation up.
-// Must not know: how steps are run.
-
+/**
+ * Owns random steps that declare, delete, purge and bind, and those that give such an operation up. Knows nothing of
+ * how steps are run.
+ */
 import fc from 'fast-check'
 import type { Client, OperationOptions } from '../../../src/index.js'
 import { actor, bindingKey, exchangeName, queueName, rarely } from './model-arbitraries.js'

@@ -1,4 +1,4 @@
-/** What basicConsume and basicConsumeMulti make of what they are given: defaults, checks, unique tags. */
+/** Covers what basicConsume and basicConsumeMulti make of what they are given: defaults, checks, unique tags. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { readConsumeOptions } from '../../../src/client/consume-options.js'

@@ -1,4 +1,4 @@
-/** The arithmetic of prefetch: what may be handed out, and what the broker is asked for. */
+/** Covers the arithmetic of prefetch: what may be handed out, and what the broker is asked for. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { PrefetchWindow } from '../../../src/client/prefetch-window.js'

@@ -13,7 +13,7 @@ import type { MessageProperties } from '../../../src/options.js'
 import type { Table } from '../../../src/util/field-value.js'
 import { Reader } from '../../../src/wire/reader.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { messageProperties, propertyFields, table } from '../../support/models/arbitraries.js'
+import { messageProperties, propertyFields, table } from '../../support/wire/arbitraries.js'
 
 /** Class id, weight and body size stand before the flags. */
 const FLAGS_AT = 12

@@ -15,7 +15,7 @@ import {
 import { AmqpSyntaxError, ArgumentError, CommandInvalidError } from '../../../src/errors.js'
 import { Reader } from '../../../src/wire/reader.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { argumentsOf } from '../../support/models/arbitraries.js'
+import { argumentsOf } from '../../support/wire/arbitraries.js'
 
 const all = namedMethods().map(method => ({
   ...method,

@@ -4,7 +4,7 @@ import type { ClientOptions } from '../../../src/client-options.js'
 import { authenticationResponse, chooseMechanism } from '../../../src/connection/authentication.js'
 import { resolveConfig } from '../../../src/connection/connection-config.js'
 import { AuthenticationError } from '../../../src/errors.js'
-import { bytes } from '../../support/vectors.js'
+import { bytes } from '../../support/wire/vectors.js'
 
 const ALL = ['CRAM', 'AMQPLAIN', 'EXTERNAL', 'PLAIN']
 

@@ -1,6 +1,5 @@
 /** Covers the end of a connection from either side, whom the broker blames for it, and what comes on channel 0. */
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { methods } from '../../../src/codec/methods.gen.js'
 import {
   CommandInvalidError,
   ConnectionBrokenError,
@@ -10,13 +9,9 @@ import {
 } from '../../../src/index.js'
 import { quiet } from '../../../src/util/promise.js'
 import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
-import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
+import { turns } from '../../support/memory/scripted-peer.js'
 
 afterEach(closeClients)
-
-function closeConnection(peer: ScriptedPeer, replyCode: number, replyText: string, id = 0): void {
-  peer.send(0, 'connection.close', { replyCode, replyText, classId: id >>> 16, methodId: id & 0xffff })
-}
 
 describe('connection.close of the broker', () => {
   test('is answered, and everything outstanding rejects with ConnectionBrokenError, its cause behind it', async () => {
@@ -34,7 +29,7 @@ describe('connection.close of the broker', () => {
       }),
     )
     await peer.several('queue.declare', 2)
-    closeConnection(peer, 320, 'CONNECTION_FORCED - bye')
+    peer.closeConnection(320, 'CONNECTION_FORCED - bye')
     await Promise.all(outstanding)
     await client.closed
     await peer.next('connection.close-ok')
@@ -47,12 +42,7 @@ describe('connection.close of the broker', () => {
     const innocent = quiet(client.queueDeclare('a'))
     const guilty = client.exchangeDeclare('e', { type: 'none' })
     await peer.next('exchange.declare')
-    closeConnection(
-      peer,
-      503,
-      "COMMAND_INVALID - unknown exchange type 'none'",
-      methods['exchange.declare'].id,
-    )
+    peer.closeConnection(503, "COMMAND_INVALID - unknown exchange type 'none'", 'exchange.declare')
     await expect(guilty).rejects.toMatchObject({
       constructor: CommandInvalidError,
       message: "exchangeDeclare: COMMAND_INVALID - unknown exchange type 'none' (503)",
@@ -74,7 +64,7 @@ describe('connection.close of the broker', () => {
     peer.on('exchange.declare', () => undefined)
     const suspects = [client.exchangeDeclare('a'), client.exchangeDeclare('b')].map(quiet)
     await peer.several('exchange.declare', 2)
-    closeConnection(peer, 530, 'NOT_ALLOWED', methods['exchange.declare'].id)
+    peer.closeConnection(530, 'NOT_ALLOWED', 'exchange.declare')
     for (const suspect of suspects) {
       await expect(suspect).rejects.toMatchObject({
         constructor: ConnectionBrokenError,
@@ -117,7 +107,7 @@ describe('close()', () => {
 
   test('meets a connection.close of the broker half way', async () => {
     const { client, peer } = await connectToPeer()
-    peer.on('connection.close', () => closeConnection(peer, 320, 'CONNECTION_FORCED'))
+    peer.on('connection.close', () => peer.closeConnection(320, 'CONNECTION_FORCED'))
     await client.close()
     await peer.next('connection.close-ok')
   })

@@ -8,7 +8,7 @@ import { Client } from '../../../src/client/client.js'
 import type { Message } from '../../../src/client/message.js'
 import type { Transport, TransportFactory } from '../../../src/transport-types.js'
 import { memoryPair } from '../../support/memory/transport.js'
-import { bytes, cut } from '../../support/vectors.js'
+import { bytes, cut } from '../../support/wire/vectors.js'
 
 /** What the client is to send, and what the server answers. */
 interface Step {

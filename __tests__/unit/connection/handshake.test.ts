@@ -112,26 +112,8 @@ describe('authentication', () => {
   })
 
   test.each([
-    [
-      'says 403',
-      (peer: ScriptedPeer) =>
-        peer.send(0, 'connection.close', {
-          replyCode: 403,
-          replyText: 'ACCESS_REFUSED',
-          classId: 0,
-          methodId: 0,
-        }),
-    ],
-    [
-      'says 530',
-      (peer: ScriptedPeer) =>
-        peer.send(0, 'connection.close', {
-          replyCode: 530,
-          replyText: 'NOT_ALLOWED',
-          classId: 10,
-          methodId: 11,
-        }),
-    ],
+    ['says 403', (peer: ScriptedPeer) => peer.closeConnection(403, 'ACCESS_REFUSED')],
+    ['says 530', (peer: ScriptedPeer) => peer.closeConnection(530, 'NOT_ALLOWED', 'connection.start-ok')],
     ['hangs up', (peer: ScriptedPeer) => peer.hangUp()],
   ])('fails with AuthenticationError, without the password, where the server %s', async (_, refuse) => {
     const peer = new ScriptedPeer()
@@ -155,12 +137,7 @@ describe('a handshake that fails', () => {
   test('says so where the virtual host is not allowed', async () => {
     const peer = new ScriptedPeer()
     peer.on('connection.open', () =>
-      peer.send(0, 'connection.close', {
-        replyCode: 530,
-        replyText: "NOT_ALLOWED - vhost 'x' not found",
-        classId: 10,
-        methodId: 40,
-      }),
+      peer.closeConnection(530, "NOT_ALLOWED - vhost 'x' not found", 'connection.open'),
     )
     await expect(attempt(peer)).rejects.toMatchObject({
       constructor: NotAllowedError,

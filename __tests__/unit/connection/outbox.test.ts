@@ -5,7 +5,7 @@ import { Metrics } from '../../../src/connection/metrics.js'
 import { Outbox } from '../../../src/connection/outbox.js'
 import { ArgumentError } from '../../../src/errors.js'
 import { turns } from '../../support/memory/scripted-peer.js'
-import { bytes } from '../../support/vectors.js'
+import { bytes } from '../../support/wire/vectors.js'
 
 const ACK = '01 0001 0000000d 003c 0050 0000000000000001 00 ce'
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { BASIC_GET_EMPTY, BASIC_GET_OK, QUEUE_DECLARE_OK } from '../../../src/codec/methods.gen.js'
 import { encodeRequest } from '../../../src/connection/request.js'
 import { ArgumentError } from '../../../src/errors.js'
-import { bytes } from '../../support/vectors.js'
+import { bytes } from '../../support/wire/vectors.js'
 
 const declare = {
   queue: 'q',

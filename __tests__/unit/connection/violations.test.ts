@@ -12,7 +12,7 @@ import {
 } from '../../../src/index.js'
 import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
 import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
-import { bytes } from '../../support/vectors.js'
+import { bytes } from '../../support/wire/vectors.js'
 
 /** The first channel of an operation. */
 const LANE = 3

@@ -1,12 +1,13 @@
-// Covers: what the documents promise to hold: every error, every name of Puka, the two lines of README.md, links that
-// lead somewhere.
-
+/**
+ * Covers what the documents promise to hold: every error, every name of Puka, the two lines of README.md, links that
+ * lead somewhere.
+ */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import * as puka from '../../../src/index.js'
-import { blocks, document, documents } from '../../support/documents.js'
-import { PROJECT } from '../../support/faults/child.js'
+import { PROJECT } from '../../support/child.js'
+import { blocks, document, documents } from './documents.js'
 
 /** Every error class that can be thrown, with its code. */
 function errorClasses(): [string, string][] {

@@ -1,7 +1,6 @@
-// Covers: that every TypeScript snippet of the documents is a part of an example, which the integration tests run.
-
+/** Covers that every TypeScript snippet of the documents is a part of an example, which the integration tests run. */
 import { describe, expect, test } from '@jest/globals'
-import { blocks, documents, examples } from '../../support/documents.js'
+import { blocks, documents, examples } from './documents.js'
 
 /** The parts of the examples between `// #region` and `// #endregion`, by their names, as a document shows them. */
 function regions(): Map<string, string> {

@@ -6,8 +6,8 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { AmqpError, connect, NackedError, NoRouteError, PreconditionFailedError } from '../../../src/index.js'
 import { quiet } from '../../../src/util/promise.js'
-import { type Fate, PublishingBroker } from '../../support/memory/publishing-broker.js'
 import { turns } from '../../support/memory/scripted-peer.js'
+import { type Fate, PublishingBroker } from './publishing-broker.js'
 
 interface Publish {
   readonly fate: Fate

@@ -8,8 +8,8 @@ import { ArgumentError } from '../../../src/errors.js'
 import { BY_REFERENCE_FROM, encodeMessage } from '../../../src/publishing/message-encoder.js'
 import { EnvelopeCache, type OutgoingMessage } from '../../../src/publishing/message-envelope.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { framesOf, type MessageParts, messageOf } from '../../support/broker/messages.js'
-import { bytes } from '../../support/vectors.js'
+import { framesOf, type MessageParts, messageOf } from '../../support/wire/messages.js'
+import { bytes } from '../../support/wire/vectors.js'
 
 const OVERHEAD = 8
 

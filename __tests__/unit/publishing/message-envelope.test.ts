@@ -7,8 +7,8 @@ import {
   type OutgoingMessage,
 } from '../../../src/publishing/message-envelope.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { messageOf } from '../../support/broker/messages.js'
-import { bytes } from '../../support/vectors.js'
+import { messageOf } from '../../support/wire/messages.js'
+import { bytes } from '../../support/wire/vectors.js'
 
 function encode(message: OutgoingMessage, size: number, memory: EnvelopeCache): Buffer {
   const writer = new Writer()

@@ -8,7 +8,7 @@ import { EnvelopeCache, type OutgoingMessage } from '../../../src/publishing/mes
 import { PendingPublish, routeOf } from '../../../src/publishing/pending-publish.js'
 import { PublishBudget } from '../../../src/publishing/publish-budget.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { messageOf } from '../../support/broker/messages.js'
+import { messageOf } from '../../support/wire/messages.js'
 
 function pending(message: OutgoingMessage, budget = new PublishBudget(10, 1_000_000)) {
   const outcomes: unknown[] = []

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { OutgoingMessage } from '../../../src/publishing/message-envelope.js'
 import { PublishRisks } from '../../../src/publishing/publish-risk.js'
-import { type MessageParts, messageOf } from '../../support/broker/messages.js'
+import { type MessageParts, messageOf } from '../../support/wire/messages.js'
 
 const SAFE = 16_777_216
 

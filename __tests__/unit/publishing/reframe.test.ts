@@ -5,7 +5,7 @@ import { encodeMessage } from '../../../src/publishing/message-encoder.js'
 import { EnvelopeCache } from '../../../src/publishing/message-envelope.js'
 import { reframe } from '../../../src/publishing/reframe.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { framesOf, messageOf } from '../../support/broker/messages.js'
+import { framesOf, messageOf } from '../../support/wire/messages.js'
 
 describe('a message that is cut anew', () => {
   test.each([0, 1, 4087, 4088, 4089, 8176, 8177, 32_767, 32_768, 100_000])(

@@ -3,10 +3,10 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import type { RecoveryOptions } from '../../../src/client-options.js'
 import { AuthenticationError, ConnectionBrokenError, ConnectionClosedError } from '../../../src/errors.js'
 import { defer, quiet } from '../../../src/util/promise.js'
-import { messageOf } from '../../support/broker/messages.js'
 import { type BareClient, closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'
 import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
 import { errorOf } from '../../support/outcome.js'
+import { messageOf } from '../../support/wire/messages.js'
 
 const OVER = new ConnectionClosedError('over')
 const AT_ONCE: RecoveryOptions = { initialDelay: 0 }

@@ -9,9 +9,9 @@ import {
   ConnectionClosedError,
 } from '../../../src/errors.js'
 import { quiet } from '../../../src/util/promise.js'
-import { framesOf, messageOf } from '../../support/broker/messages.js'
 import { closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'
 import { errorOf } from '../../support/outcome.js'
+import { framesOf, messageOf } from '../../support/wire/messages.js'
 
 const AT_ONCE: RecoveryOptions = { initialDelay: 0 }
 const NOT_SOON: RecoveryOptions = { initialDelay: 1e9, maxDelay: 1e9 }
@@ -167,14 +167,7 @@ describe('a lost connection', () => {
 
   test('is recovered also where the broker closed it for an error, and the culprit is not repeated', async () => {
     const { client, hosts, peer, heard } = await connectedBareClient()
-    peer.on('exchange.declare', () =>
-      peer.send(0, 'connection.close', {
-        replyCode: 503,
-        replyText: 'COMMAND_INVALID',
-        classId: 40,
-        methodId: 10,
-      }),
-    )
+    peer.on('exchange.declare', () => peer.closeConnection(503, 'COMMAND_INVALID', 'exchange.declare'))
     const args = {
       exchange: 'e',
       type: 'x',

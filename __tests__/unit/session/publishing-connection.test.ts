@@ -9,10 +9,10 @@ import {
   ConnectionClosedError,
 } from '../../../src/errors.js'
 import { quiet } from '../../../src/util/promise.js'
-import { messageOf } from '../../support/broker/messages.js'
 import { closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'
 import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
 import { errorOf } from '../../support/outcome.js'
+import { messageOf } from '../../support/wire/messages.js'
 
 const ONCE = { recovery: false } as const
 const CONFIRMED_CHANNEL = 1
@@ -129,12 +129,7 @@ describe('where no connection for publishing is to be had', () => {
     confirming(peer)
     hosts.prepare = one =>
       one.on('connection.open', () =>
-        one.send(0, 'connection.close', {
-          replyCode: 530,
-          replyText: 'NOT_ALLOWED - connection limit is reached',
-          classId: 10,
-          methodId: 40,
-        }),
+        one.closeConnection(530, 'NOT_ALLOWED - connection limit is reached', 'connection.open'),
       )
     await Promise.all([client.publish(messageOf('a'), true, {}), client.publish(messageOf('b'), true, {})])
     expect(peer.all('basic.publish')).toHaveLength(2)
@@ -203,14 +198,7 @@ describe('the end of the connection for publishing', () => {
       )
     })
     await peer.next('basic.consume')
-    own.on('basic.publish', () =>
-      own.send(0, 'connection.close', {
-        replyCode: 503,
-        replyText: 'COMMAND_INVALID',
-        classId: 60,
-        methodId: 40,
-      }),
-    )
+    own.on('basic.publish', () => own.closeConnection(503, 'COMMAND_INVALID', 'basic.publish'))
     const published = await errorOf<ConnectionBrokenError>(client.publish(messageOf('b'), true, {}))
     expect(published.cause).toBeInstanceOf(CommandInvalidError)
     const told = (await ended) as ConnectionBrokenError

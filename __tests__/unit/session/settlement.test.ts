@@ -1,4 +1,4 @@
-/** The frames that settle deliveries: as few as possible, and to exactly the same effect. */
+/** Covers the frames that settle deliveries: as few as possible, and to exactly the same effect. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { decodeMethod, type Method } from '../../../src/codec/methods.gen.js'

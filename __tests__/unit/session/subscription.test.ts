@@ -1,4 +1,4 @@
-/** What a consumer says on the wire, to a peer that a test scripts: changes of the prefetch count, the end, streams. */
+/** Covers what a consumer says on the wire, to a scripted peer: changes of the prefetch count, the end, streams. */
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { Client } from '../../../src/client/client.js'
 import type { Consumer } from '../../../src/client/consumer.js'

@@ -26,7 +26,7 @@ import { Reader } from '../../../src/wire/reader.js'
 import { readTable } from '../../../src/wire/table-reader.js'
 import { writeTable } from '../../../src/wire/table-writer.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { scalar, table } from '../../support/models/arbitraries.js'
+import { scalar, table } from '../../support/wire/arbitraries.js'
 
 function write(value: Table, slabSize = 32): Buffer {
   const writer = new Writer(slabSize)

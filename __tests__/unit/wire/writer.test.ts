@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { ArgumentError } from '../../../src/errors.js'
 import { writeTable } from '../../../src/wire/table-writer.js'
 import { Writer } from '../../../src/wire/writer.js'
-import { shortText } from '../../support/models/arbitraries.js'
+import { shortText } from '../../support/wire/arbitraries.js'
 
 function bytesOf(write: (writer: Writer) => void, slabSize = 16): string {
   const writer = new Writer(slabSize)

@@ -1,14 +1,15 @@
-// Owns: running a Node program of a test as a process of its own, to its end.
-// Must not know: what the program does.
-
+/**
+ * Owns running a Node program of a test as a process of its own, to its end. Knows nothing of what the program does.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** The project's folder. */
-export const PROJECT = fileURLToPath(new URL('../../../', import.meta.url))
+export const PROJECT = fileURLToPath(new URL('../../', import.meta.url))
 
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+/** What Node has to import to run TypeScript. */
+export const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const DEADLINE = 60_000
 
 export interface ChildOutcome {
@@ -21,6 +22,8 @@ export interface ChildOutcome {
 export interface ChildOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Milliseconds after which it is killed. @default 60,000 */
+  readonly deadline?: number
   /** Hears of all that was printed to standard output so far, whenever there is more. */
   readonly onOutput?: (stdout: string, child: ChildProcess) => void
 }
@@ -33,7 +36,7 @@ export function runNode(args: readonly string[], options: ChildOptions = {}): Pr
       // The options of this process (Jest's VM modules) are not for the child; nor is npm's idea of the caller's folder.
       env: { ...process.env, NODE_OPTIONS: '', INIT_CWD: options.cwd ?? PROJECT, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: DEADLINE,
+      timeout: options.deadline ?? DEADLINE,
       killSignal: 'SIGKILL',
     })
     let stdout = ''

@@ -1,9 +1,9 @@
-// Owns: reading the documents for people (README.md, docs/) as tests see them.
-// Must not know: what they ought to say.
-
+/**
+ * Owns reading the documents for people (README.md, docs/) as tests see them. Knows nothing of what they ought to say.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PROJECT } from './faults/child.js'
+import { PROJECT } from '../../support/child.js'
 
 export interface TextFile {
   /** Relative to the project. */

@@ -1,7 +1,7 @@
-// Owns: what a broker would say to declarations, deletions and bindings that come one after the other, and what is there
-// after them.
-// Must not know: clients, connections, faults.
-
+/**
+ * Owns what a broker would say to declarations, deletions and bindings that come one after the other, and what is there
+ * after them. Knows nothing of clients, connections, faults.
+ */
 /** What is done to the topology; queues, exchanges and routing keys go by small numbers. */
 export type TopologyStep =
   | { readonly kind: 'declareQueue'; readonly queue: number; readonly limited: boolean }

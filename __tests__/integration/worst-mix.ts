@@ -1,8 +1,8 @@
 /**
- * A program for the tests of ending: it starts everything that can fail with nobody looking at the outcome, ends the
+ * Owns a program for the tests of ending: it starts everything that can fail with nobody looking at the outcome, ends the
  * client in the way that its second argument names, and prints only what must not happen.
  */
-import { Client, type Consumer } from '../../../src/index.js'
+import { Client, type Consumer } from '../../src/index.js'
 
 const [url, way = 'close', queue = ''] = process.argv.slice(2)
 

@@ -2,7 +2,7 @@
  * Owns a model of how RabbitMQ treats publishes: it works in order, and answers one that it does not like by closing the
  * channel; what comes behind that is dropped, and what came before it and is not confirmed never will be.
  */
-import { type Received, ScriptedPeer } from './scripted-peer.js'
+import { type Received, ScriptedPeer } from '../../support/memory/scripted-peer.js'
 
 /** What the broker makes of a message. */
 export type Fate = 'accept' | 'refuse' | 'return' | 'nack'

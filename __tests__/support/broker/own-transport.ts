@@ -1,9 +1,9 @@
-// Owns: a transport as a user might write it, over a socket, with a count of what is asked of it.
-// Must not know: AMQP.
-
+/**
+ * Owns a transport as a user might write it, over a socket, with a count of what is asked of it. Knows nothing of AMQP.
+ */
 import { connect, type Socket } from 'node:net'
 import type { Transport, TransportEvents } from '../../../src/index.js'
-import { brokerUrl } from '../broker/broker.js'
+import { brokerUrl } from './broker.js'
 
 export class OwnTransport implements Transport {
   readonly calls = { start: 0, write: 0, end: 0, destroy: 0 }
