@@ -1,8 +1,7 @@
-/** Covers one publish that waits: settled once, its bytes for sending again, and the budget of all. */
+/** Covers one publish that waits: settled once, its bytes for sending again, and its share of the budget. */
 import { describe, expect, test } from '@jest/globals'
 import { Metrics } from '../../../src/connection/metrics.js'
 import { Outbox } from '../../../src/connection/outbox.js'
-import { ResourceError } from '../../../src/errors.js'
 import { encodeMessage } from '../../../src/publishing/message-encoder.js'
 import { EnvelopeCache, type OutgoingMessage } from '../../../src/publishing/message-envelope.js'
 import { PendingPublish, routeOf } from '../../../src/publishing/pending-publish.js'
@@ -45,6 +44,21 @@ describe('a pending publish', () => {
   })
 
   test.each([
+    ['resolved', (entry: PendingPublish) => entry.resolve()],
+    ['rejected', (entry: PendingPublish) => entry.reject(new Error('no'))],
+  ])('takes up its part of the budget until it is %s', (_, settle) => {
+    const budget = new PublishBudget(10, 1_000_000)
+    const { entry } = pending(messageOf('x'), budget)
+    expect(budget.pending).toEqual({ count: 0, bytes: 0 })
+    const encoded = encodeMessage(new Writer(), 1, messageOf('x'), 4096, new EnvelopeCache())
+    entry.hold(encoded)
+    expect(budget.pending).toEqual({ count: 1, bytes: encoded.size })
+    settle(entry)
+    settle(entry)
+    expect(budget.pending).toEqual({ count: 0, bytes: 0 })
+  })
+
+  test.each([
     ['a small body', 100],
     ['a large body', 50_000],
   ])('can be written again and again, with %s', (_, size) => {
@@ -73,49 +87,6 @@ describe('a pending publish', () => {
     outbox.flush()
     expect(sent).toEqual([])
     outbox.close()
-  })
-})
-
-describe('the budget of publishes', () => {
-  test('bounds their number, and has room again when one is settled', () => {
-    const budget = new PublishBudget(2, 1_000_000)
-    const entries = ['a', 'b'].map(body => {
-      budget.check()
-      const { entry } = pending(messageOf(body), budget)
-      entry.hold(encodeMessage(new Writer(), 1, messageOf(body), 4096, new EnvelopeCache()))
-      return entry
-    })
-    expect(() => budget.check()).toThrow(ResourceError)
-    entries[0]?.reject(new Error('no'))
-    expect(() => budget.check()).not.toThrow()
-  })
-
-  test('bounds their bytes', () => {
-    const budget = new PublishBudget(10, 100)
-    budget.add(99)
-    expect(() => budget.check()).not.toThrow()
-    budget.add(1)
-    expect(() => budget.check()).toThrow(
-      '100 bytes of publishes are pending already (maxPendingPublishBytes)',
-    )
-    budget.remove(1)
-    expect(() => budget.check()).not.toThrow()
-  })
-
-  test('tells when none is pending', async () => {
-    const budget = new PublishBudget(10, 100)
-    await budget.empty()
-    budget.add(1)
-    budget.add(1)
-    let empty = false
-    const waiting = Promise.all([budget.empty(), budget.empty()]).then(() => {
-      empty = true
-    })
-    budget.remove(1)
-    await Promise.resolve()
-    expect(empty).toBe(false)
-    budget.remove(1)
-    await waiting
   })
 })
 

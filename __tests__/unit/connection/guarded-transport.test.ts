@@ -1,0 +1,125 @@
+/** Covers the guard around a user's transport: one that throws, one that closes twice, and one that does not end. */
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { GuardedTransport } from '../../../src/connection/guarded-transport.js'
+import type { Transport, TransportEvents } from '../../../src/transport-types.js'
+
+/** Runs what was put off until the code that is running is done. */
+const microtasks = () => Promise.resolve()
+
+/** How long a transport may take to end, in milliseconds. */
+const PATIENCE = 3000
+
+beforeEach(() => {
+  jest.useFakeTimers({ doNotFake: ['queueMicrotask', 'nextTick'] })
+})
+afterEach(() => {
+  jest.useRealTimers()
+})
+
+/** A guarded transport of the test's own, what was asked of it, and what its owner was told. */
+function begin(own: Partial<Transport> = {}) {
+  const asked: string[] = []
+  const told: unknown[] = []
+  let inner: TransportEvents | undefined
+  const guarded = new GuardedTransport({
+    start: events => {
+      asked.push('start')
+      inner = events
+    },
+    write: pieces => {
+      asked.push(`write ${Buffer.concat(pieces)}`)
+      return true
+    },
+    end: () => asked.push('end'),
+    destroy: () => asked.push('destroy'),
+    ...own,
+  })
+  const room = Buffer.alloc(10)
+  guarded.start({
+    onData: chunk => told.push(`data ${chunk}`),
+    room: () => room,
+    onDrain: () => told.push('drain'),
+    onClose: error => told.push(error?.message ?? 'closed'),
+  })
+  if (inner === undefined) throw new Error('the transport was not started')
+  return { guarded, asked, told, room, events: inner }
+}
+
+describe('a guarded transport', () => {
+  test('passes on everything, both ways', () => {
+    const { guarded, asked, told, room, events } = begin()
+    expect(guarded.write([Buffer.from('one '), Buffer.from('two')])).toBe(true)
+    guarded.destroy()
+    expect(asked).toEqual(['start', 'write one two', 'destroy'])
+    events.onData(Buffer.from('x'))
+    events.onDrain()
+    expect(events.room?.()).toBe(room)
+    events.onClose(new Error('reset'))
+    expect(told).toEqual(['data x', 'drain', 'reset'])
+  })
+
+  test('passes on that a pause is wanted', async () => {
+    const { guarded, told } = begin({ write: () => false })
+    expect(guarded.write([Buffer.from('x')])).toBe(false)
+    await microtasks()
+    expect(told).toEqual([])
+  })
+})
+
+describe('a transport that throws when it is written to', () => {
+  const broken = {
+    write: () => {
+      throw new Error('the wire was cut')
+    },
+  }
+
+  test('is closed with that error, later, and wants a pause until then', async () => {
+    const { guarded, told } = begin(broken)
+    expect(guarded.write([Buffer.from('x')])).toBe(false)
+    expect(told).toEqual([])
+    await microtasks()
+    expect(told).toEqual(['the wire was cut'])
+  })
+
+  test('is closed once, however often it throws, and whatever it says itself', async () => {
+    const { guarded, told, events } = begin(broken)
+    for (let time = 0; time < 2; time++) expect(guarded.write([Buffer.from('x')])).toBe(false)
+    await microtasks()
+    guarded.write([Buffer.from('x')])
+    events.onClose()
+    await microtasks()
+    expect(told).toEqual(['the wire was cut'])
+  })
+})
+
+test('a transport that closes again and again is closed once, in the manner of the first time', () => {
+  const { told, events } = begin()
+  events.onClose()
+  events.onClose(new Error('late'))
+  events.onClose()
+  expect(told).toEqual(['closed'])
+})
+
+describe('a transport that is to end', () => {
+  test('is destroyed when it does not, after a while and once', () => {
+    const { guarded, asked } = begin()
+    guarded.end()
+    jest.advanceTimersByTime(PATIENCE - 1)
+    expect(asked).toEqual(['start', 'end'])
+    jest.advanceTimersByTime(1)
+    expect(asked).toEqual(['start', 'end', 'destroy'])
+    jest.advanceTimersByTime(10 * PATIENCE)
+    expect(asked).toHaveLength(3)
+  })
+
+  test('is left alone when it does', () => {
+    const { guarded, asked, told, events } = begin()
+    guarded.end()
+    jest.advanceTimersByTime(PATIENCE - 1)
+    events.onClose()
+    expect(jest.getTimerCount()).toBe(0)
+    jest.advanceTimersByTime(10 * PATIENCE)
+    expect(asked).toEqual(['start', 'end'])
+    expect(told).toEqual(['closed'])
+  })
+})
