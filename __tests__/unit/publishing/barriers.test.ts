@@ -8,8 +8,8 @@ import type { Request } from '../../../src/connection/request.js'
 import { Barriers } from '../../../src/publishing/barriers.js'
 import { PendingPublish, routeOf } from '../../../src/publishing/pending-publish.js'
 import { PublishBudget } from '../../../src/publishing/publish-budget.js'
-import { messageOf } from '../../support/broker/messages.js'
 import { turns } from '../../support/memory/scripted-peer.js'
+import { messageOf } from '../../support/wire/messages.js'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
