@@ -17,19 +17,19 @@ afterEach(async () => {
 })
 
 function begin() {
-  const home = {
+  const host = {
     writes: 0,
     sent: 0,
     silence: undefined as number | undefined,
     sendHeartbeat() {
-      home.sent++
-      home.writes++
+      host.sent++
+      host.writes++
     },
     onPeerDead(silence: number) {
-      home.silence = silence
+      host.silence = silence
     },
   }
-  const heartbeat = new Heartbeat(home, INTERVAL)
+  const heartbeat = new Heartbeat(host, INTERVAL)
   /** Seconds go by, with something from the peer now and then. */
   const pass = (seconds: number, hearEvery = 1): void => {
     for (let second = 1; second <= seconds; second++) {
@@ -37,60 +37,60 @@ function begin() {
       if (second % hearEvery === 0) heartbeat.onData()
     }
   }
-  return { home, heartbeat, pass }
+  return { host, heartbeat, pass }
 }
 
 describe('a heartbeat', () => {
   test('is sent at least once per interval when nothing else is', () => {
-    const { home, pass } = begin()
+    const { host, pass } = begin()
     pass(10 * INTERVAL)
-    expect(home.sent).toBeGreaterThanOrEqual(10)
-    expect(home.sent).toBeLessThanOrEqual(20)
+    expect(host.sent).toBeGreaterThanOrEqual(10)
+    expect(host.sent).toBeLessThanOrEqual(20)
   })
 
   test('is not sent while other things are', () => {
-    const { home, pass } = begin()
+    const { host, pass } = begin()
     for (let second = 0; second < 5 * INTERVAL; second++) {
-      home.writes++
+      host.writes++
       pass(1)
     }
-    expect(home.sent).toBe(0)
+    expect(host.sent).toBe(0)
     pass(INTERVAL)
-    expect(home.sent).toBeGreaterThanOrEqual(1)
+    expect(host.sent).toBeGreaterThanOrEqual(1)
   })
 
   test('is not sent any more when it is stopped, and nobody is dead then', () => {
-    const { home, heartbeat, pass } = begin()
+    const { host, heartbeat, pass } = begin()
     heartbeat.stop()
     pass(10 * INTERVAL, 1000)
-    expect(home).toMatchObject({ sent: 0, silence: undefined })
+    expect(host).toMatchObject({ sent: 0, silence: undefined })
     expect(jest.getTimerCount()).toBe(0)
   })
 })
 
 describe('a peer', () => {
   test('is dead after two intervals of silence, and not before', () => {
-    const { home, pass } = begin()
+    const { host, pass } = begin()
     pass(2 * INTERVAL - 1, 1000)
-    expect(home.silence).toBeUndefined()
+    expect(host.silence).toBeUndefined()
     pass(1, 1000)
-    expect(home.silence).toBe(2 * INTERVAL * 1000)
+    expect(host.silence).toBe(2 * INTERVAL * 1000)
     expect(jest.getTimerCount()).toBe(0)
   })
 
   test('is alive as long as anything comes within two intervals', () => {
-    const { home, pass } = begin()
+    const { host, pass } = begin()
     pass(20 * INTERVAL, 2 * INTERVAL - 1)
-    expect(home.silence).toBeUndefined()
+    expect(host.silence).toBeUndefined()
   })
 
   test('is dead though we keep writing', () => {
-    const { home } = begin()
+    const { host } = begin()
     for (let second = 0; second < 3 * INTERVAL; second++) {
-      home.writes++
+      host.writes++
       jest.advanceTimersByTime(1000)
     }
-    expect(home.silence).toBeDefined()
+    expect(host.silence).toBeDefined()
   })
 })
 
@@ -137,7 +137,7 @@ describe('a connection with a heartbeat', () => {
 
 describe('an event loop of our own that was blocked', () => {
   test('is not the death of the peer; its silence afterwards is', () => {
-    const { home, pass } = begin()
+    const { host, pass } = begin()
     const clock = performance.now.bind(performance)
     let lost = 0
     const spy = jest.spyOn(performance, 'now').mockImplementation(() => clock() + lost)
@@ -145,9 +145,9 @@ describe('an event loop of our own that was blocked', () => {
     // A minute goes by before the timer fires, late; what came meanwhile is not read yet.
     lost = 60_000
     pass(2 * INTERVAL - 1, 1000)
-    expect(home.silence).toBeUndefined()
+    expect(host.silence).toBeUndefined()
     pass(1, 1000)
-    expect(home.silence).toBe(2 * INTERVAL * 1000)
+    expect(host.silence).toBe(2 * INTERVAL * 1000)
     spy.mockRestore()
   })
 })
