@@ -176,8 +176,9 @@ describe.each([
   test('comes after what is left, which is handed out as the window allows', async () => {
     const { queue, deliver, settle, ask, soFar } = begin(1)
     deliver(3)
-    ask(4)
+    ask(2)
     queue.end({ error })
+    ask(2)
     expect(await soFar()).toEqual([1, 'waits', 'waits', 'waits'])
     settle(1)
     expect(await soFar()).toEqual([1, 2, 'waits', 'waits'])

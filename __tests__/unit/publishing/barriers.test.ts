@@ -160,19 +160,26 @@ describe('a publish', () => {
   })
 })
 
-describe('what lies before an answered barrier', () => {
-  /** Writes where no variable of the test keeps what was written. */
-  const writeWeakly = (write: (routingKey: string) => PendingPublish, routingKey: string) =>
-    new WeakRef(write(routingKey))
+/** Writes where no variable of the test keeps what was written. */
+const writeWeakly = (write: (routingKey: string) => PendingPublish, routingKey: string) =>
+  new WeakRef(write(routingKey))
 
-  async function forgotten(publish: WeakRef<PendingPublish>): Promise<boolean> {
-    for (let round = 0; round < 20 && publish.deref() !== undefined; round++) {
-      await turns()
-      collectGarbage()
-    }
-    return publish.deref() === undefined
+async function forgotten(publish: WeakRef<PendingPublish>): Promise<boolean> {
+  for (let round = 0; round < 20 && publish.deref() !== undefined; round++) {
+    await turns()
+    collectGarbage()
   }
+  return publish.deref() === undefined
+}
 
+test('a publish that is not mandatory is not kept: it cannot come back', async () => {
+  const { write, returned } = begin()
+  const gone = writeWeakly(routingKey => write(routingKey, false), 'a')
+  expect(await forgotten(gone)).toBe(true)
+  expect(returned('a')).toBeUndefined()
+})
+
+describe('what lies before an answered barrier', () => {
   test.each([
     ['a barrier is sent', (begun: ReturnType<typeof begin>) => begun.barriers.send()],
     ['a message came back', (begun: ReturnType<typeof begin>) => begun.returned('z')],

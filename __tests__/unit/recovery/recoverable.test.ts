@@ -135,6 +135,23 @@ describe('detaching', () => {
     await errorOf(attached)
   })
 
+  test('is told also to the one that could not even begin', async () => {
+    const told: string[] = []
+    const failing: Recoverable = {
+      attach: () => {
+        throw lost
+      },
+      detach: () => told.push('detach'),
+      end: () => undefined,
+      idle: () => Promise.resolve(),
+    }
+    const list = new RecoverableList([failing])
+    const session = { endReason: undefined } as unknown as Session
+    expect(await errorOf(list.attach(session, new AbortController().signal))).toBe(lost)
+    list.detach(loss)
+    expect(told).toEqual(['detach'])
+  })
+
   test('is told once for each session, and not at all where nothing was attached', async () => {
     const { list, attach, log } = begin()
     list.detach(loss)
