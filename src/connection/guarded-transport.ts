@@ -1,6 +1,6 @@
 /**
- * Owns what a connection may rely on with a transport of the user's own: `write` never throws, `onClose` is called once,
- * and a transport that does not end by itself is dropped.
+ * Owns what a connection may rely on with a transport of the user's own: no method throws, `onClose` is called once, and
+ * a transport that breaks, or does not end by itself, is dropped.
  */
 import { END_TIMEOUT } from '../transport/stream.js'
 import type { Transport, TransportEvents } from '../transport-types.js'
@@ -9,6 +9,7 @@ export class GuardedTransport implements Transport {
   readonly #transport: Transport
   #onClose: ((error?: Error) => void) | undefined
   #dropTimer: NodeJS.Timeout | undefined
+  #dropped = false
 
   constructor(transport: Transport) {
     this.#transport = transport
@@ -19,24 +20,42 @@ export class GuardedTransport implements Transport {
     this.#transport.start({ ...events, onClose: error => this.#closed(error) })
   }
 
-  /** A transport that throws is broken. */
   write(pieces: readonly Uint8Array[]): boolean {
     try {
       return this.#transport.write(pieces)
     } catch (error) {
-      queueMicrotask(() => this.#closed(error as Error))
+      this.#break(error)
       return false
     }
   }
 
   end(): void {
-    this.#transport.end()
-    this.#dropTimer = setTimeout(() => this.#transport.destroy(), END_TIMEOUT)
+    this.#dropTimer = setTimeout(() => this.destroy(), END_TIMEOUT)
     this.#dropTimer.unref()
+    try {
+      this.#transport.end()
+    } catch (error) {
+      this.#break(error)
+    }
   }
 
   destroy(): void {
-    this.#transport.destroy()
+    if (this.#dropped) return
+    this.#dropped = true
+    clearTimeout(this.#dropTimer)
+    try {
+      this.#transport.destroy()
+    } catch (error) {
+      queueMicrotask(() => this.#closed(error as Error))
+    }
+  }
+
+  /** A transport that throws is broken. The caller is in the middle of something: it is told a little later. */
+  #break(error: unknown): void {
+    queueMicrotask(() => {
+      this.#closed(error as Error)
+      this.destroy()
+    })
   }
 
   #closed(error: Error | undefined): void {

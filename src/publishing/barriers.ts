@@ -53,7 +53,7 @@ export class Barriers {
     return this.#mandatory.find(publish => this.isUnanswered(publish) && publish.route === route)
   }
 
-  /** No answered barrier lies behind it. */
+  /** It was written behind the last answered barrier, and before any other one. */
   isUnanswered(publish: PendingPublish): boolean {
     return publish.barriersBefore === this.#answered
   }

@@ -5,13 +5,41 @@ import {
   ConnectionBrokenError,
   ConnectionClosedError,
   ConnectionForcedError,
+  connect,
   NotAllowedError,
 } from '../../../src/index.js'
+import type { TransportFactory } from '../../../src/transport-types.js'
 import { quiet } from '../../../src/util/promise.js'
 import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
-import { turns } from '../../support/memory/scripted-peer.js'
+import { ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
 
 afterEach(closeClients)
+
+describe("a transport of the user's own that throws", () => {
+  test.each(['end', 'destroy'] as const)('in %s keeps nothing outstanding from its outcome', async method => {
+    const peer = new ScriptedPeer()
+    const transport: TransportFactory = async (...args) => {
+      const own = await peer.transport(...args)
+      return {
+        start: events => own.start(events),
+        write: pieces => own.write(pieces),
+        end: () => own.end(),
+        destroy: () => own.destroy(),
+        [method]: () => {
+          throw new Error('not now')
+        },
+      }
+    }
+    peer.on('queue.declare', () => undefined)
+    const client = await connect('amqp://peer', { transport, heartbeat: 0, recovery: false })
+    const declared = expect(client.queueDeclare('q')).rejects.toBeInstanceOf(ConnectionBrokenError)
+    await peer.next('queue.declare')
+    if (method === 'end') peer.closeConnection(320, 'CONNECTION_FORCED - bye')
+    else peer.raw(Buffer.from([7, 0, 0, 0, 0, 0, 0, 0xce]))
+    await declared
+    await client.closed
+  })
+})
 
 describe('connection.close of the broker', () => {
   test('is answered, and everything outstanding rejects with ConnectionBrokenError, its cause behind it', async () => {

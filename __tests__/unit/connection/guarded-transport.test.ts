@@ -92,6 +92,44 @@ describe('a transport that throws when it is written to', () => {
   })
 })
 
+describe('a transport that throws when it is to end', () => {
+  const fail = (): never => {
+    throw new Error('not now')
+  }
+
+  test('is dropped, and closed with that error', async () => {
+    const { guarded, asked, told } = begin({ end: fail })
+    guarded.end()
+    await microtasks()
+    expect(told).toEqual(['not now'])
+    expect(asked).toEqual(['start', 'destroy'])
+    expect(jest.getTimerCount()).toBe(0)
+  })
+
+  test('is closed with that error, where it throws when it is dropped', async () => {
+    const { guarded, told } = begin({ destroy: fail })
+    guarded.destroy()
+    await microtasks()
+    expect(told).toEqual(['not now'])
+  })
+
+  test('is dropped at once, where its last write threw', async () => {
+    const { guarded, asked } = begin({ write: fail })
+    guarded.write([Buffer.from('x')])
+    guarded.end()
+    await microtasks()
+    expect(asked).toEqual(['start', 'end', 'destroy'])
+    expect(jest.getTimerCount()).toBe(0)
+  })
+
+  test('is not dropped, where it closes while it is asked to end', () => {
+    const closing = begin({ end: () => closing.events.onClose() })
+    closing.guarded.end()
+    expect(closing.told).toEqual(['closed'])
+    expect(jest.getTimerCount()).toBe(0)
+  })
+})
+
 test('a transport that closes again and again is closed once, in the manner of the first time', () => {
   const { told, events } = begin()
   events.onClose()
