@@ -54,7 +54,7 @@ export function timedOut(operation: string, milliseconds: number, context: Error
 }
 
 /** Adds the operation to an error of this library that arose where the operation was not known. */
-export function ownError(error: unknown, context: ErrorContext): unknown {
+export function withOperation(error: unknown, context: ErrorContext): unknown {
   const ours = error instanceof ArgumentError || error instanceof ResourceError
   return ours && error.operation === undefined ? withContext(error, context) : error
 }

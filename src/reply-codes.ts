@@ -22,7 +22,7 @@ import {
 } from './errors.js'
 
 /**
- * How often an operation, a publish or a consumer may be in flight when the broker ends the connection over an error in
+ * How often an operation or a publish may be in flight when the broker ends the connection over an error in
  * what was sent, before it is given up: it may be that very error, and would end the next connection too.
  */
 export const MAX_CONNECTION_FAULTS = 3

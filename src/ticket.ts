@@ -4,7 +4,7 @@
  */
 import { debugTicket } from './debug.js'
 import type { ErrorContext } from './errors.js'
-import { ownError, timedOut } from './operation-errors.js'
+import { timedOut, withOperation } from './operation-errors.js'
 import type { OperationOptions } from './options.js'
 import { watchAbort } from './util/abort.js'
 import { type Deferred, defer } from './util/promise.js'
@@ -18,7 +18,7 @@ export class TicketCounter {
   }
 }
 
-/** The ends of a ticket, for whoever works on its operation. */
+/** How a ticket is settled, for the code that runs its operation. */
 export interface Outcome<T> {
   readonly operation: string
   /** Names the operation in errors. */
@@ -83,7 +83,7 @@ export class Ticket<T> implements Outcome<T> {
   }
 
   fail(error: unknown): void {
-    this.reject(ownError(error, this.context))
+    this.reject(withOperation(error, this.context))
   }
 
   #settle(outcome: unknown): boolean {

@@ -30,10 +30,10 @@ export interface TransportEvents {
 
 /**
  * A custom byte stream to a broker. It replaces Puka's `fileno`, `on_read`, `on_write` and `needs_write`. The client
- * calls `write` at most once per turn of the event loop, with all data that is ready.
+ * calls `write` once at the end of a tick with all data that is ready, and earlier only if that is very much.
  */
 export interface Transport {
-  /** Starts to deliver events. Called once, before every other method. */
+  /** Starts to deliver events. Called once, before anything is written. */
   start(events: TransportEvents): void
   /** Sends the pieces in order. Returns false to ask for a pause until `onDrain`; it sends these pieces even then. */
   write(pieces: readonly Uint8Array[]): boolean

@@ -6,7 +6,7 @@ import {
   ConnectionClosedError,
   NotFoundError,
 } from '../../src/errors.js'
-import { connectionLost, ownError, withContext } from '../../src/operation-errors.js'
+import { connectionLost, withContext, withOperation } from '../../src/operation-errors.js'
 
 describe('the loss of a connection', () => {
   test('is ConnectionClosedError where the client was closed', () => {
@@ -53,14 +53,14 @@ describe('an error that is told whom it is about', () => {
 describe('an error that arose where the operation was not known', () => {
   test('gets its name, where it is ours and has none', () => {
     const context = { operation: 'queueBind', ticket: 7 }
-    expect(ownError(new ArgumentError('too long'), context)).toMatchObject({
+    expect(withOperation(new ArgumentError('too long'), context)).toMatchObject({
       constructor: ArgumentError,
       message: 'queueBind: too long',
       ...context,
     })
     const named = new ArgumentError('too long', { operation: 'queueDeclare' })
     const foreign = new RangeError('not ours')
-    expect(ownError(named, context)).toBe(named)
-    expect(ownError(foreign, context)).toBe(foreign)
+    expect(withOperation(named, context)).toBe(named)
+    expect(withOperation(foreign, context)).toBe(foreign)
   })
 })

@@ -1,4 +1,4 @@
-/** Owns: what an AMQP URL says, part by part, and how it is refused. */
+/** Covers what an AMQP URL says, part by part, and how it is refused. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ArgumentError } from '../../src/errors.js'

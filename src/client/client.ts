@@ -8,7 +8,7 @@ import type { ClientMetrics, ClientState, ServerInfo } from '../client-state.js'
 import { resolveConfig } from '../connection/connection-config.js'
 import { Metrics } from '../connection/metrics.js'
 import { AmqpError, ArgumentError, ConnectionClosedError } from '../errors.js'
-import { connectionLost, ownError } from '../operation-errors.js'
+import { connectionLost, withOperation } from '../operation-errors.js'
 import type {
   AckOptions,
   BindOptions,
@@ -187,7 +187,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       checkOptions('drain', options)
       checkAbortOptions({ timeout: options.timeout })
     } catch (error) {
-      return Promise.reject(ownError(error, { operation: 'drain' }))
+      return Promise.reject(withOperation(error, { operation: 'drain' }))
     }
     return this.#drain.run(options.timeout ?? DRAIN_TIMEOUT)
   }
@@ -364,7 +364,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       this.#connection.check('basicPublish')
       return this.#publisher.publish(message, options?.confirm ?? true, options ?? NO_OPTIONS)
     } catch (error) {
-      return Promise.reject(ownError(error, { operation: 'basicPublish' }))
+      return Promise.reject(withOperation(error, { operation: 'basicPublish' }))
     }
   }
 

@@ -3,7 +3,7 @@
  * the next one.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ConnectionLoss, ownError } from '../operation-errors.js'
+import { type ConnectionLoss, withOperation } from '../operation-errors.js'
 import type { ConsumeMultiOptions, QueueItem } from '../options.js'
 import type { Recoverable } from '../recovery/recoverable.js'
 import type { RecoveringConnection } from '../recovery/recovering-connection.js'
@@ -51,7 +51,7 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
       for (const { queue } of plan.queues) this.#topology.record.consumerAdded(queue)
       return consumer
     } catch (error) {
-      throw ownError(error, context)
+      throw withOperation(error, context)
     }
   }
 
@@ -95,8 +95,8 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
     return this.#session?.subscribe({ ...plan, queues }, events)
   }
 
-  whenRestored(queue: string): Promise<void> | undefined {
-    return this.#topology.whenRestored(queue)
+  restoreMissing(queue: string): Promise<void> | undefined {
+    return this.#topology.restoreMissing(queue)
   }
 
   onQueueEnd(queue: string, begun: boolean): void {
@@ -112,7 +112,7 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
   #present(queue: SubscribedQueue): SubscribedQueue {
     const { record } = this.#topology
     const name = record.nameOf(queue.queue)
-    return { ...queue, queue: name, lasting: record.queue(name)?.args.autoDelete === false }
+    return { ...queue, queue: name, outlivesConsumers: record.queue(name)?.args.autoDelete === false }
   }
 
   async #resume(): Promise<void> {

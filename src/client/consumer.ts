@@ -3,7 +3,7 @@
  * concern; what goes over the wire, and on which connection, is its subscription's.
  */
 import { type AmqpError, ConnectionClosedError, ConsumerCancelledError } from '../errors.js'
-import { connectionLost, ownError } from '../operation-errors.js'
+import { connectionLost, withOperation } from '../operation-errors.js'
 import type { ForEachOptions } from '../options.js'
 import type { Settlement } from '../session/settlement.js'
 import { type Deferred, defer, ignore, quiet } from '../util/promise.js'
@@ -227,7 +227,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       },
       onInterrupted: () => this.#forget(),
       onEnd: (reason, cancelled) => {
-        const error = ownError(reason, context)
+        const error = withOperation(reason, context)
         // What was delivered before the broker cancelled the consumer can be worked on still.
         if (!cancelled) {
           this.#forget()

@@ -5,7 +5,7 @@
 import type { ArgsOf, ReplyOf, SynchronousName } from '../codec/methods.gen.js'
 import type { Reply } from '../connection/channel.js'
 import { encodeRequest } from '../connection/request.js'
-import { ownError } from '../operation-errors.js'
+import { withOperation } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
 import type { Operations, OperationTask } from '../recovery/operations.js'
 import type { RecoveringConnection } from '../recovery/recovering-connection.js'
@@ -47,7 +47,7 @@ export class OperationCaller {
       this.#connection.check(operation)
       return this.#operations.perform(operation, options, task)
     } catch (error) {
-      return Promise.reject(ownError(error, { operation }))
+      return Promise.reject(withOperation(error, { operation }))
     }
   }
 

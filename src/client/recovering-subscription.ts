@@ -25,8 +25,11 @@ export interface SubscriptionHost {
   readonly recovers: boolean
   /** Begins to consume; undefined if there is no connection for now. */
   subscribe(plan: SubscriptionPlan, events: SubscriptionEvents): Subscription | undefined
-  /** For a queue that was not found: resolves when recovery has brought it back, or will not; undefined if it has no part in it. */
-  whenRestored(queue: string): Promise<void> | undefined
+  /**
+   * Sees to it that a queue which was not found comes back, if recovery can do that. Resolves when it is back, or will not
+   * be; undefined if recovery has no part in it.
+   */
+  restoreMissing(queue: string): Promise<void> | undefined
 }
 
 /** What a recovering subscription tells its consumer, and asks of it. */
@@ -67,6 +70,8 @@ export class RecoveringSubscription {
   /** How often in a row, and since when, the broker refuses to let it come back. */
   #refusals = 0
   #refusedSince: number | undefined
+  /** What resolves when the queues that were not found are back. */
+  #missing: readonly Promise<void>[] = []
   readonly #end = new AbortController()
 
   constructor(
@@ -161,8 +166,7 @@ export class RecoveringSubscription {
   }
 
   #onEnd(error: AmqpError, cause: SubscriptionEnd): void {
-    const restored = cause === 'refused' ? this.#restored(error) : []
-    if (this.#state === 'ended' || !this.#mayResume(error, cause, restored.length > 0)) {
+    if (this.#state === 'ended' || !this.#mayResume(error, cause)) {
       this.stop()
       this.#events.onEnd(error, cause === 'cancelled')
       return
@@ -172,10 +176,10 @@ export class RecoveringSubscription {
     this.#events.onInterrupted()
     // If the connection is lost, the client resumes its consumers on the next one.
     if (cause === 'closed') queueMicrotask(() => this.#begin())
-    if (cause === 'refused') void this.#retry(restored)
+    if (cause === 'refused') void this.#retry()
   }
 
-  #mayResume(error: AmqpError, cause: SubscriptionEnd, willBeRestored: boolean): boolean {
+  #mayResume(error: AmqpError, cause: SubscriptionEnd): boolean {
     switch (cause) {
       case 'cancelled':
         return false
@@ -183,34 +187,35 @@ export class RecoveringSubscription {
       case 'closed':
         return this.#host.recovers && this.#state === 'ready' && ++this.#fruitless <= MAX_FRUITLESS
       case 'refused':
-        return this.#count > 1 && this.#mayRetry(error, willBeRestored)
+        return this.#count > 1 && this.#mayRetry(error)
       case 'lost':
         return this.#host.recovers && !this.#isToBlame(error)
     }
   }
 
   /** Whether time may cure a refusal. */
-  #mayRetry(error: AmqpError, willBeRestored: boolean): boolean {
+  #mayRetry(error: AmqpError): boolean {
+    this.#missing = []
     if (isUnavailable(error)) return true
     this.#refusedSince ??= performance.now()
     if (performance.now() - this.#refusedSince > LOCK_TIMEOUT) return false
-    return isLocked(error) || willBeRestored
+    if (isLocked(error)) return true
+    if (!(error instanceof NotFoundError)) return false
+    this.#missing = this.#queues.flatMap(({ queue }) => this.#host.restoreMissing(queue) ?? [])
+    return this.#missing.length > 0
   }
 
   /** Begins again when its queues are back; if recovery has no part in that, or it was in vain before, after a pause. */
-  async #retry(restored: readonly Promise<void>[]): Promise<void> {
+  async #retry(): Promise<void> {
+    const count = this.#count
+    const missing = this.#missing
     this.#refusals++
-    await Promise.all(restored)
-    if (restored.length === 0 || this.#refusals > 1) {
+    await Promise.all(missing)
+    if (missing.length === 0 || this.#refusals > 1) {
       await sleep(RETRY_PAUSE, undefined, { signal: this.#end.signal }).catch(ignore)
     }
-    this.#begin()
-  }
-
-  /** What resolves when queues that were not found are back. */
-  #restored(error: AmqpError): Promise<void>[] {
-    if (this.#count <= 1 || !(error instanceof NotFoundError)) return []
-    return this.#queues.flatMap(({ queue }) => this.#host.whenRestored(queue) ?? [])
+    // Another connection may have come meanwhile.
+    if (this.#count === count) this.#begin()
   }
 
   /** A connection that the broker ended over what was just asked for would be ended over it again, and again. */

@@ -110,7 +110,7 @@ export class Channel {
     return new Promise((resolve, reject) => this.ask(request, context, resolve, reject))
   }
 
-  /** Makes a request whose outcome is told while the frame is being read: before any frame that follows. */
+  /** Like {@link request}, but calls back while the reply is parsed: before the next frame. */
   ask(
     { name, payload, replies }: Request,
     context: ErrorContext,

@@ -39,7 +39,7 @@ export interface ConnectionConfig {
   readonly maxMessageSize: number
   readonly transport: TransportFactory | undefined
   /** Publishing has a connection of its own. */
-  readonly publishesApart: boolean
+  readonly separatePublishing: boolean
 }
 
 /** The channels that publishing keeps for itself, and one for everything else. */
@@ -79,12 +79,12 @@ export function resolveConfig(url: string, options: ClientOptions): ConnectionCo
     maxPendingPublishBytes: whole('maxPendingPublishBytes', options.maxPendingPublishBytes, 268_435_456, 1),
     maxMessageSize: whole('maxMessageSize', options.maxMessageSize, 134_217_728, 1),
     transport: checkTransport(options.transport),
-    publishesApart: publishesApart(options),
+    separatePublishing: separatePublishing(options),
   }
 }
 
 /** A transport of the user's own may lead to one place once. */
-function publishesApart({ publishConnection, transport }: ClientOptions): boolean {
+function separatePublishing({ publishConnection, transport }: ClientOptions): boolean {
   const choice = publishConnection ?? (transport === undefined ? 'separate' : 'shared')
   if (choice === 'separate' || choice === 'shared') return choice === 'separate'
   throw new ArgumentError("publishConnection must be 'separate' or 'shared'")

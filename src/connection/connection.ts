@@ -1,6 +1,6 @@
 /**
  * Owns one live connection at the level of frames: its transport, handshake, heartbeat, channels and end. It ends once,
- * for one reason, and then everything on it has been told. Knows nothing of operations, or of reconnecting.
+ * for one reason, and then every channel and request has been told. Knows nothing of operations, or of reconnecting.
  */
 
 import type { ServerInfo } from '../client-state.js'
@@ -94,7 +94,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     return withinConnectTimeout(this.#config, signal, async giveUp => {
       const transport = await openTransport(this.#config, giveUp)
       this.#transport = transport
-      this.outbox.writable = transport
+      this.outbox.transport = transport
       await this.#shakeHands(transport, giveUp)
     })
   }
@@ -243,7 +243,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
       this.#info = await handshake.run()
       if (this.endReason !== undefined) throw this.endReason
       this.#state = { name: 'open' }
-      // Nobody is there to be told of anything before `connect` has resolved.
+      // Methods that came with open-ok are handled after `connect` has resolved.
       setImmediate(() => this.#takeRest(handshake))
       debugConnection('open: %s %s at %s', this.#info.product, this.#info.version, this.#info.host)
     } catch (error) {
@@ -262,9 +262,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     try {
       this.#parser.push(chunk)
     } catch (error) {
-      this.#onViolation(
-        error instanceof AmqpError ? error : new InternalError('a bug in puka-amqp', { cause: error }),
-      )
+      this.#onViolation(asAmqpError(error))
     }
     this.contentCopier.reset()
   }
@@ -284,7 +282,11 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   }
 
   #takeRest(handshake: Handshake): void {
-    for (const method of handshake.rest()) if (this.#state.name === 'open') this.#onMethod(method)
+    try {
+      for (const method of handshake.rest()) if (this.#state.name === 'open') this.#onMethod(method)
+    } catch (error) {
+      this.#onViolation(asAmqpError(error))
+    }
   }
 
   #onMethod(method: Method): void {
@@ -316,4 +318,8 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     this.#control.end(reason)
     this.#channels.endAll(reason)
   }
+}
+
+function asAmqpError(error: unknown): AmqpError {
+  return error instanceof AmqpError ? error : new InternalError('a bug in puka-amqp', { cause: error })
 }

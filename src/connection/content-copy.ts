@@ -31,7 +31,7 @@ export class ContentCopier {
     return this.#from
   }
 
-  /** Drops the references to chunk and block: the chunk is dealt with. */
+  /** Drops the references to chunk and block: the chunk has been parsed. */
   reset(): void {
     this.#chunk = NOTHING
     this.#from = 0

@@ -144,7 +144,7 @@ export class Assembly implements Content {
     )
   }
 
-  /** All has come: what is small moves to where it may be kept. */
+  /** The content is complete: a small one is copied out of the chunk. */
   #complete(): void {
     this.#stage = 'none'
     const { methodBytes, headerBytes, bodyBytes } = this

@@ -1,5 +1,5 @@
 /**
- * Owns what goes on on channel 0 of an open connection: its blocking, new secrets, and the broker's closing of it
+ * Owns channel 0 of an open connection: its blocking, new secrets, and the broker's closing of it
  * (AMQP 0-9-1, section 2.2.4 "The Connection Class"; RabbitMQ, "Blocked Connection Notifications").
  */
 import type { ArgsOf, Method, MethodName } from '../codec/methods.gen.js'

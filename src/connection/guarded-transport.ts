@@ -1,5 +1,5 @@
 /**
- * Owns what a connection may rely on with a transport of the user's own: no method throws, `onClose` is called once, and
+ * Owns what a connection may rely on with a transport of the user's own: once started, no method throws, `onClose` is called once, and
  * a transport that breaks, or does not end by itself, is dropped.
  */
 import { END_TIMEOUT } from '../transport/stream.js'

@@ -48,7 +48,7 @@ export class Handshake {
   #waiting: Deferred<Method> | undefined
   #stage: Stage = 'start'
   #failure: AmqpError | undefined
-  /** The server says so where it refuses credentials. */
+  /** The server refuses credentials by connection.close (`authentication_failure_close`). */
   #saysRefusals = false
 
   constructor(host: HandshakeHost, config: ConnectionConfig) {

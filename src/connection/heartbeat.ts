@@ -15,7 +15,7 @@ export interface HeartbeatHost {
 
 /** How often an interval is looked at: the precision of both duties. */
 const TICKS_PER_INTERVAL = 4
-/** So many intervals of silence are death. */
+/** After so many intervals without data the peer counts as dead. */
 const INTERVALS_TO_DEATH = 2
 
 export class Heartbeat {

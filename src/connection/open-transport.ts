@@ -9,7 +9,7 @@ import type { Transport } from '../transport-types.js'
 import type { ConnectionConfig } from './connection-config.js'
 import { GuardedTransport } from './guarded-transport.js'
 
-/** Opens a transport. One that is there only when nobody waits for it any more is dropped. */
+/** Opens a transport. One that opens after `giveUp` was aborted is destroyed. */
 export function openTransport(
   { transport: open = connectStream, address }: ConnectionConfig,
   giveUp: AbortSignal,
@@ -78,7 +78,7 @@ export function transportClosed(error: unknown): ConnectionBrokenError {
   return new ConnectionBrokenError(detail, { cause: error })
 }
 
-/** What an error says. Node says nothing where each address of a host failed: then each has its say. */
+/** The message of an error. If all addresses of a host failed, Node's AggregateError has none: those of its parts are joined. */
 function messageOf(error: unknown): string {
   const { message, errors } = (error ?? {}) as Partial<AggregateError>
   if (message === '' && Array.isArray(errors)) return errors.map(messageOf).join(', ')

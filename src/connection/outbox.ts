@@ -10,17 +10,14 @@ import type { Transport } from '../transport-types.js'
 import { Writer } from '../wire/writer.js'
 import type { Metrics } from './metrics.js'
 
-/** Is asked before bytes leave: for frames that are worth gathering, such as acks. */
+/** Is called before a write, and may add frames that it has gathered, such as acks. */
 export interface FlushListener {
   onFlush(): void
 }
 
-/** The part of a transport that the outbox needs. */
-export type Writable = Pick<Transport, 'write'>
-
-/** With so many bytes gathered within one tick, a write does not wait for its end. */
+/** With so many bytes, a write does not wait for the end of the tick. */
 const WRITE_AT = 262_144
-/** How long frames that nobody waits for may be gathered, in milliseconds. */
+/** The longest delay of frames that are not urgent, in milliseconds. */
 export const LONGEST_GATHERING = 20
 
 /**
@@ -37,7 +34,7 @@ export class Outbox {
   /** How many writes to the transport there were: the heartbeat sees whether there were any. */
   writes = 0
   /** What is written to; undefined while there is no transport yet. */
-  writable: Writable | undefined
+  transport: Pick<Transport, 'write'> | undefined
   readonly #metrics: Metrics
   readonly #trace = debugFrame.enabled
   #state: State = 'idle'
@@ -203,7 +200,7 @@ export class Outbox {
     this.#pieces = []
     this.#pieceBytes = 0
     this.writes++
-    if (this.writable?.write(pieces) !== true) this.#pause()
+    if (!this.transport?.write(pieces)) this.#pause()
   }
 
   /** The transport may also have ended within the call. */

@@ -8,7 +8,7 @@ import { encodeRequest } from '../connection/request.js'
 import { ignore } from '../util/promise.js'
 import type { PendingPublish } from './pending-publish.js'
 
-/** After so many mandatory routes without a barrier comes one: it keeps the search for a returned message short. */
+/** The most mandatory routes between two barriers: it bounds the search for a returned message. */
 const MAX_ROUTES = 1000
 
 const SELECT = encodeRequest('confirm.select', { noWait: false }, 0)
@@ -50,11 +50,11 @@ export class Barriers {
   /** The publish that a returned message is about: the one to its route behind the last answered barrier. */
   findReturned(route: string): PendingPublish | undefined {
     this.#forgetReturned()
-    return this.#mandatory.find(publish => this.isUnanswered(publish) && publish.route === route)
+    return this.#mandatory.find(publish => this.isBehindLastAnswer(publish) && publish.route === route)
   }
 
   /** It was written behind the last answered barrier, and before any other one. */
-  isUnanswered(publish: PendingPublish): boolean {
+  isBehindLastAnswer(publish: PendingPublish): boolean {
     return publish.barriersBefore === this.#answered
   }
 

@@ -88,11 +88,6 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
     return this.#unconfirmed.drain()
   }
 
-  /** A confirm says as much. */
-  sync(): Promise<void> {
-    return Promise.resolve()
-  }
-
   override onConfirm(deliveryTag: number, multiple: boolean, acked: boolean): void {
     this.#search.onProgress()
     const unconfirmed = this.#unconfirmed
@@ -160,13 +155,13 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
     this.#host.onChannelClosed()
   }
 
-  /** Which publishes a closed channel may be about: those that the broker has not told to be dealt with. */
+  /** The publishes that may have closed the channel: those behind the last answered barrier. */
   #suspectsOf(
     { classId = 0, methodId = 0, message }: AmqpError,
     inFlight: PendingPublish[],
   ): PendingPublish[] {
     if (((classId << 16) | methodId) !== BASIC_PUBLISH) return []
-    const suspects = inFlight.filter(publish => this.#barriers.isUnanswered(publish))
+    const suspects = inFlight.filter(publish => this.#barriers.isBehindLastAnswer(publish))
     const named = suspects.filter(({ exchange }) => message.includes(`exchange '${exchange}' in vhost`))
     return named.length === 1 ? named : suspects
   }

@@ -5,7 +5,7 @@
  */
 import type { Metrics } from '../connection/metrics.js'
 import type { AmqpError } from '../errors.js'
-import { connectionLost, ownError, timedOut } from '../operation-errors.js'
+import { connectionLost, timedOut, withOperation } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
 import { isConnectionFault, MAX_CONNECTION_FAULTS } from '../reply-codes.js'
 import type { TicketCounter } from '../ticket.js'
@@ -60,13 +60,14 @@ export class PublishBuffer implements PublishChannelHost {
       try {
         this.#accept(ticket, message, options, resolve, reject)
       } catch (error) {
-        reject(ownError(error, publishContext(ticket)))
+        reject(withOperation(error, publishContext(ticket)))
       }
     })
   }
 
   /** There is a connection: what waits leaves by it. */
   attach(connection: PublishConnection): void {
+    if (this.#state.name === 'ended') return
     const { frameMax } = connection.outbox
     if (isLower(frameMax, this.#frameMax)) {
       for (const publish of this.#unsent.items()) publish.reframe(frameMax)
@@ -102,7 +103,7 @@ export class PublishBuffer implements PublishChannelHost {
 
   /** Resolves when the broker has read everything that was written. */
   async sync(): Promise<void> {
-    if (this.#state.name === 'online') await this.#state.channel?.sync()
+    if (this.#state.name === 'online') await this.#state.channel?.sync?.()
   }
 
   /** Writes what waits, as far as that is possible. */
@@ -114,8 +115,8 @@ export class PublishBuffer implements PublishChannelHost {
       }
       const state = this.#state
       if (state.name !== 'online' || !mayWrite(state, next)) return
-      this.#unsent.shift()
       const channel = this.#channelOf(state)
+      this.#unsent.shift()
       channel.beforeWrite(next)
       if (next.written) this.metrics.resent++
       next.writeTo(state.connection.outbox)

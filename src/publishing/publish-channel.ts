@@ -30,8 +30,8 @@ export interface PublishChannel {
   afterWrite(publish: PendingPublish): void
   /** Takes all that is in flight, in order. */
   takeInFlight(): PendingPublish[]
-  /** Resolves when the broker has read everything that was written; never rejects. */
-  sync(): Promise<void>
+  /** Where no confirm says so: resolves when the broker has read everything that was written; never rejects. */
+  sync?(): Promise<void>
 }
 
 /** What a publishing channel needs of the buffer before it. */

@@ -1,7 +1,7 @@
 /**
- * Owns the foresight of what may bring a publishing channel down. RabbitMQ answers a publish that it does not like by
- * closing the channel: what was in flight behind is dropped, and what was in flight before is never confirmed. So what
- * was not seen to work on this connection travels alone, once; then nobody else is harmed, and the culprit is known.
+ * Owns which publishes may make the broker close the channel: those with a property that was not seen to work yet. What is
+ * in flight when the channel closes is dropped, or never confirmed. So such a publish is sent with no other in flight,
+ * once; then no other one is harmed, and the culprit is known.
  */
 import type { OutgoingMessage } from './message-envelope.js'
 

@@ -88,7 +88,7 @@ export class Operations implements Recoverable, TicketListener {
 class Operation<T> {
   readonly #ticket: Ticket<T>
   readonly #task: OperationTask<T>
-  /** The attempt on the session that is there; an earlier one has no say any more. */
+  /** The attempt on the session that is there; results of earlier ones are ignored. */
   #attempt: Attempt<T> | undefined
   /** How often it was in flight when the broker ended the connection over an error in what was sent. */
   #connectionFaults = 0
@@ -115,7 +115,7 @@ class Operation<T> {
 
   end({ reason, blamed }: ConnectionLoss): void {
     const { context } = this.#ticket
-    // Where several may be meant, the error is nobody's own.
+    // If several may be meant, none of them gets the broker's error itself.
     const guilty = blamed.length === 1 && this.#isAmong(blamed)
     this.#ticket.reject(guilty ? withContext(reason, context) : connectionLost(reason, context))
   }

@@ -14,7 +14,7 @@ export interface Recoverable {
    * if the session is lost meanwhile. What follows in the list waits for it.
    */
   attach(session: Session): Promise<void> | undefined
-  /** The session is lost; another one follows. Called for each one that was attached to it. */
+  /** The session is lost, or not used. Called for each one that was attached to it. */
   detach(loss: ConnectionLoss): void
   /** No other session follows: everything outstanding ends. Called once. */
   end(loss: ConnectionLoss): void
@@ -32,8 +32,11 @@ export class RecoverableList {
     this.#parts = parts
   }
 
-  /** Attaches one after the other. Rejects if the session is lost meanwhile, or with the reason of the signal. */
-  async attach(session: Session, signal: AbortSignal): Promise<void> {
+  /**
+   * Attaches one after the other, then calls `onAttached`, before anybody who was told of an outcome goes on. Rejects if
+   * the session is lost meanwhile, or with the reason of the signal.
+   */
+  async attach(session: Session, signal: AbortSignal, onAttached: () => void): Promise<void> {
     for (const part of this.#parts) part.prepare?.(session)
     for (const part of this.#parts) {
       this.#attached++
@@ -43,17 +46,20 @@ export class RecoverableList {
       // What follows must not be attached to a session that is lost.
       if (session.endReason !== undefined) throw session.endReason
     }
+    onAttached()
   }
 
+  /** Detaches those that were attached: the last one first. */
   detach(loss: ConnectionLoss): void {
     const attached = this.#parts.slice(0, this.#attached)
     this.#attached = 0
-    for (const part of attached) part.detach(loss)
+    for (const part of attached.toReversed()) part.detach(loss)
   }
 
+  /** Ends them all: the last one first. */
   end(loss: ConnectionLoss): void {
     this.#attached = 0
-    for (const part of this.#parts) part.end(loss)
+    for (const part of this.#parts.toReversed()) part.end(loss)
   }
 
   async idle(): Promise<void> {

@@ -8,11 +8,12 @@ import type { ClientState, ReconnectAttempt, ServerInfo } from '../client-state.
 import type { ConnectionConfig } from '../connection/connection-config.js'
 import type { Metrics } from '../connection/metrics.js'
 import { debugRecovery } from '../debug.js'
-import { type AmqpError, ConnectionBrokenError, ConnectionClosedError } from '../errors.js'
+import { type AmqpError, ArgumentError, ConnectionBrokenError, ConnectionClosedError } from '../errors.js'
 import type { ConnectionLoss } from '../operation-errors.js'
 import { isRefusal } from '../reply-codes.js'
 import { Session } from '../session/session.js'
 import { unlessAborted } from '../util/abort.js'
+import { checkFlag } from '../util/check.js'
 import { type Deferred, defer, quiet } from '../util/promise.js'
 import { planRecovery, type RecoveryPlan } from './backoff.js'
 import { connectRepeatedly } from './connect-attempts.js'
@@ -66,8 +67,13 @@ export class RecoveringConnection {
   ) {
     this.#hosts = new Hosts(source, options)
     this.#plan = planRecovery(options.recovery)
-    this.#retryInitial = options.retryInitial ?? false
-    this.#failsOffline = options.whileOffline === 'fail'
+    const { retryInitial = false, whileOffline = 'wait' } = options
+    checkFlag('retryInitial', retryInitial)
+    if (whileOffline !== 'wait' && whileOffline !== 'fail') {
+      throw new ArgumentError("whileOffline must be 'wait' or 'fail'")
+    }
+    this.#retryInitial = retryInitial
+    this.#failsOffline = whileOffline === 'fail'
     this.#frameMax = frameMax
     this.#metrics = metrics
     this.#parts = new RecoverableList(parts)
@@ -129,8 +135,7 @@ export class RecoveringConnection {
   }
 
   /**
-   * Resolves when nothing is in progress on any part, whatever became of it. Rejects if the client was closed meanwhile:
-   * then it is that which became of it, and `drain` has failed.
+   * Resolves when nothing is in progress on any part, whatever became of it. Rejects if the client was closed meanwhile.
    */
   async idle(): Promise<void> {
     await this.#parts.idle()
@@ -223,15 +228,14 @@ export class RecoveringConnection {
     const session = await openFirst(candidates, signal, config => this.#open(config, signal))
     try {
       signal.throwIfAborted()
+      if (session.endReason !== undefined) throw session.endReason
       state.session = session
       this.#frameMax = session.frameMax
-      await this.#parts.attach(session, signal)
-      signal.throwIfAborted()
-      if (session.endReason !== undefined) throw session.endReason
-      this.#use(session, state)
+      await this.#parts.attach(session, signal, () => this.#use(session, state))
     } catch (error) {
       this.#parts.detach({ reason: session.endReason ?? NOT_USED, blamed: [] })
       state.session = undefined
+      if (state.name === 'reconnecting') state.error = error as Error
       await session.close(NOT_USED)
       throw error
     }
@@ -244,7 +248,7 @@ export class RecoveringConnection {
       onEnd: (loss: ConnectionLoss) => this.#onEnd(session, loss),
     }
     const renew = (old: ConnectionConfig): Promise<ConnectionConfig> => this.#hosts.renew(old)
-    const session = new Session(config, events, this.#metrics, config.publishesApart ? renew : undefined)
+    const session = new Session(config, events, this.#metrics, config.separatePublishing ? renew : undefined)
     await session.connect(signal)
     return session
   }
@@ -252,14 +256,15 @@ export class RecoveringConnection {
   /** Everything is back. */
   #use(session: Session, state: Connecting | Reconnecting): void {
     this.#state = { name: 'open', session }
-    state.connected.resolve(session.info)
     if (state.name === 'connecting') {
       this.#events.onConnect(session.info)
-      return
+    } else {
+      debugRecovery('recovered at attempt %d', state.attempt)
+      this.#metrics.reconnects++
+      this.#events.onRecovered(session.info)
     }
-    debugRecovery('recovered at attempt %d', state.attempt)
-    this.#metrics.reconnects++
-    this.#events.onRecovered(session.info)
+    // Whoever waits for the connection goes on after the event.
+    state.connected.resolve(session.info)
   }
 
   #onEnd(session: Session, loss: ConnectionLoss): void {
@@ -277,7 +282,7 @@ export class RecoveringConnection {
     }
   }
 
-  /** The client is closed by itself. */
+  /** Recovery is off, or has given up: the client closes. */
   #finish(loss: ConnectionLoss): void {
     const state = this.#state
     this.#state = { name: 'closed', reason: loss.reason, done: this.#closed.promise }

@@ -40,10 +40,10 @@ export class TopologyRecovery implements Recoverable {
   }
 
   /**
-   * For a queue that was not found on the present session: resolves when recovery has brought it back, or will not. Undefined
-   * if recovery has no part in it. Never rejects.
+   * Sees to it that a queue which was not found on the present session comes back, if it is on record. Resolves when it is
+   * back, or will not be; undefined if recovery has no part in it. Never rejects.
    */
-  whenRestored(queue: string): Promise<void> | undefined {
+  restoreMissing(queue: string): Promise<void> | undefined {
     const name = this.record.nameOf(queue)
     const pending = this.#replay?.pendingQueue(name)
     if (pending !== undefined) return pending

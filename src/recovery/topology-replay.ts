@@ -124,7 +124,7 @@ export class TopologyReplay {
   async #claim(name: string): Promise<void> {
     const since = performance.now()
     for (;;) {
-      // The session's end wakes nobody here, so this must not keep a process alive.
+      // The end of the session does not end this timer, so it must not keep a process alive.
       await sleep(LOCKED_PAUSE, undefined, { ref: false })
       const queue = this.#record.queue(name)
       // What is on record comes back on the next session.

@@ -42,10 +42,9 @@ export class PublishingConnection implements ConnectionEvents {
     this.#host = host
   }
 
-  /** The broker's reason not to take publishes for now. */
+  /** The broker's reason not to take publishes for now: on the connection that publishes, or will. */
   get blocked(): string | undefined {
-    const separate = this.#state.name === 'separate' ? this.#state.connection.blocked : undefined
-    return separate ?? this.#shared.blocked
+    return this.#state.name === 'separate' ? this.#state.connection.blocked : this.#shared.blocked
   }
 
   /** Something is going to be published. */
@@ -66,7 +65,6 @@ export class PublishingConnection implements ConnectionEvents {
   }
 
   onUnblocked(): void {
-    this.onWritable()
     this.#host.onUnblocked()
   }
 

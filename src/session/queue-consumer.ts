@@ -15,7 +15,7 @@ export interface SubscribedQueue {
   readonly exclusive: boolean
   readonly arguments: Table
   /** It is known to outlive its last consumer. */
-  readonly lasting?: boolean
+  readonly outlivesConsumers?: boolean
 }
 
 /** The consumer argument that says where in a stream to begin, and the header that says where a message stands. */

@@ -1,6 +1,6 @@
 /**
  * Owns the work on one live connection, and on another for publishing: operation lanes, getting, subscriptions, and the
- * publisher that writes as long as both last. It lasts as long as both connections; what comes after is not its concern.
+ * publisher that writes meanwhile. It lasts as long as both connections.
  */
 
 import type { ServerInfo } from '../client-state.js'
@@ -125,11 +125,13 @@ export class Session implements ConnectionEvents, PublishSession, PublishingHost
     await Promise.all([done, this.#publishing.updateSecret(newSecret, reason)])
   }
 
+  /** Of two connections, the one that publishes counts. */
   onBlocked(reason: string): void {
-    this.#events.onBlocked(reason)
+    if (this.blocked !== undefined) this.#events.onBlocked(reason)
   }
 
   onUnblocked(): void {
+    if (this.blocked !== undefined) return
     this.#publishing.onWritable()
     this.#events.onUnblocked()
   }
@@ -144,7 +146,7 @@ export class Session implements ConnectionEvents, PublishSession, PublishingHost
     this.#events.onEnd({ reason: this.#loss ?? reason, blamed })
   }
 
-  /** An error in what was published is no fault of anything on this connection, so that is not told of it. */
+  /** An error in what was published is no fault of an operation: those end with ConnectionBrokenError instead. */
   onPublishingLost(reason: AmqpError): void {
     if (!isConnectionFault(reason)) {
       this.#connection.drop(reason)

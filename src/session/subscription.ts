@@ -199,7 +199,7 @@ export class Subscription extends ChannelListener implements Settler {
     }
     // An auto-delete queue must never be without a consumer. An exclusive consumer suffers no other, and RabbitMQ 3.10
     // loses a queue with a single active consumer when the active one makes way for the next of its channel.
-    const cancelFirst = queue.exclusive || queue.lasting === true
+    const cancelFirst = queue.exclusive || queue.outlivesConsumers === true
     await Promise.all(cancelFirst ? [cancel(), consume()] : [consume(), cancel()])
   }
 

@@ -10,7 +10,7 @@ export type Task = (leave: () => void) => void
 
 export class Slots {
   readonly #queue: PQueue
-  /** Slots that p-queue has given out and no task uses, each as what gives it back: only while nobody waits. */
+  /** Slots of p-queue that no task uses, each as the function that gives it back: only while nobody waits. */
   readonly #free: (() => void)[] = []
 
   /** There are so many slots; `Infinity` for no limit. */

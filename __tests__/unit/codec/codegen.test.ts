@@ -1,4 +1,4 @@
-/** Owns: the command that writes the generated files, and that it notices a stale one. */
+/** Covers the command that writes the generated files, and that it notices a stale one. */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

@@ -1,4 +1,4 @@
-/** Owns: the content header, its properties and headers. */
+/** Covers the content header, its properties and headers. */
 import { deepStrictEqual } from 'node:assert'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'

@@ -1,4 +1,4 @@
-/** Owns: what is encoded comes out again as it was, and data that is cut short or random does no harm. */
+/** Covers what is encoded comes out again as it was, and data that is cut short or random does no harm. */
 import { deepStrictEqual } from 'node:assert'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'

@@ -1,4 +1,4 @@
-/** Owns: the bytes of methods as the protocol has them, written by hand and not by our encoder. */
+/** Covers the bytes of methods as the protocol has them, written by hand and not by our encoder. */
 import { describe, expect, test } from '@jest/globals'
 import {
   encodeConnectionStartOk,

@@ -5,6 +5,7 @@ import { Metrics } from '../../../src/connection/metrics.js'
 import { Outbox } from '../../../src/connection/outbox.js'
 import { ArgumentError } from '../../../src/errors.js'
 import { turns } from '../../support/memory/scripted-peer.js'
+import { eventually } from '../../support/outcome.js'
 import { bytes } from '../../support/wire/vectors.js'
 
 const ACK = '01 0001 0000000d 003c 0050 0000000000000001 00 ce'
@@ -12,7 +13,7 @@ const ACK = '01 0001 0000000d 003c 0050 0000000000000001 00 ce'
 function outboxOf({ frameMax = 4096, takes = (): boolean => true } = {}) {
   const writes: Buffer[] = []
   const outbox = new Outbox(frameMax, new Metrics())
-  outbox.writable = {
+  outbox.transport = {
     write: pieces => {
       writes.push(Buffer.concat(pieces))
       return takes()
@@ -102,8 +103,8 @@ describe('the outbox', () => {
   })
 })
 
-describe('a hook', () => {
-  test('has its word before the write, once', async () => {
+describe('a listener', () => {
+  test('is asked before the write, once', async () => {
     const { outbox, writes } = outboxOf()
     let calls = 0
     outbox.beforeFlush({
@@ -128,6 +129,63 @@ describe('a hook', () => {
     })
     await turns(3)
     expect(writes).toEqual([bytes(ACK), bytes(ACK)])
+  })
+})
+
+describe('what may be gathered', () => {
+  /** Gathers an ack, by one of the two ways. */
+  const gathered = (way: 'gather' | 'gatherLonger', takes?: () => boolean) => {
+    const { outbox, writes } = outboxOf(takes === undefined ? {} : { takes })
+    outbox[way]({ onFlush: () => ack(outbox) })
+    return { outbox, writes }
+  }
+
+  test('waits for the end of this round of the event loop', async () => {
+    const { writes } = gathered('gather')
+    await new Promise(resolve => process.nextTick(resolve))
+    expect(writes).toEqual([])
+    await turns(2)
+    expect(writes).toEqual([bytes(ACK)])
+  })
+
+  test('waits some milliseconds, where it may', async () => {
+    const { writes } = gathered('gatherLonger')
+    await turns(2)
+    expect(writes).toEqual([])
+    await eventually(() => writes.length > 0)
+    expect(writes).toEqual([bytes(ACK)])
+  })
+
+  test.each(['gather', 'gatherLonger'] as const)('leaves with what leaves earlier (%s)', async way => {
+    const { outbox, writes } = gathered(way)
+    outbox.reference(bytes('"x"'))
+    await new Promise(resolve => process.nextTick(resolve))
+    expect(writes).toEqual([bytes(`"x" ${ACK}`)])
+    await turns(3)
+    expect(writes).toHaveLength(1)
+  })
+
+  test('waits while the transport asks for a pause, and leaves when it takes more', async () => {
+    let takes = false
+    const { outbox, writes } = outboxOf({ takes: () => takes })
+    outbox.reference(bytes('"a"'))
+    await turns(1)
+    outbox.gather({ onFlush: () => ack(outbox) })
+    await turns(3)
+    expect(writes).toEqual([bytes('"a"')])
+    takes = true
+    outbox.resume()
+    await turns(1)
+    expect(writes).toEqual([bytes('"a"'), bytes(ACK)])
+  })
+
+  test.each(['gather', 'gatherLonger'] as const)('never leaves a closed outbox (%s)', async way => {
+    const { outbox, writes } = gathered(way)
+    outbox.close()
+    outbox[way]({ onFlush: () => ack(outbox) })
+    outbox.flush()
+    await turns(3)
+    expect(writes).toEqual([])
   })
 })
 

@@ -1,4 +1,4 @@
-/** Owns: the way from bytes to frames, whatever way the bytes come, and the refusal of what is not a frame. */
+/** Covers the way from bytes to frames, whatever way the bytes come, and the refusal of what is not a frame. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { FrameError, ProtocolError } from '../../../src/errors.js'

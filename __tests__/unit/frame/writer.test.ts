@@ -1,4 +1,4 @@
-/** Owns: the envelope of outgoing frames. */
+/** Covers the envelope of outgoing frames. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ArgumentError } from '../../../src/errors.js'

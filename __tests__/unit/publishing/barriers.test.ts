@@ -136,7 +136,7 @@ describe('a message that came back', () => {
     answer()
     const publish = write('a')
     expect(returned('a')).toBe(publish)
-    expect(barriers.isUnanswered(publish)).toBe(true)
+    expect(barriers.isBehindLastAnswer(publish)).toBe(true)
     expect(returned('a')).toBe(publish)
   })
 })
@@ -149,7 +149,8 @@ describe('a publish', () => {
     const [second, third] = [write('a', false), write('b')]
     barriers.send()
     const fourth = write('a', false)
-    const unanswered = () => [first, second, third, fourth].map(publish => barriers.isUnanswered(publish))
+    const unanswered = () =>
+      [first, second, third, fourth].map(publish => barriers.isBehindLastAnswer(publish))
     expect(unanswered()).toEqual([false, false, false, false])
     answer()
     expect(unanswered()).toEqual([true, false, false, false])

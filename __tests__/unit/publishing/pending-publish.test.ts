@@ -71,7 +71,7 @@ describe('a pending publish', () => {
     entry.hold(encoded)
     const sent: Buffer[] = []
     const outbox = new Outbox(4096, new Metrics())
-    outbox.writable = {
+    outbox.transport = {
       write: pieces => {
         sent.push(Buffer.concat(pieces))
         return true

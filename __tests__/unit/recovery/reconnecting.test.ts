@@ -215,6 +215,19 @@ describe('a lost connection', () => {
     expect(longest).toBeLessThanOrEqual(4088)
   })
 
+  test('is told before whoever waits for it goes on, and the client is open by then', async () => {
+    const { client, told, peer, hosts } = await connectedBareClient({ whileOffline: 'wait' })
+    expect(told).toEqual(['connect a:5672'])
+    peer.hangUp()
+    await client.heard('disconnect ConnectionBrokenError')
+    const seen: string[] = []
+    const published = client.publish(messageOf('x'), false, {}).then(() => seen.push(client.state.name))
+    const connected = client.connect().then(() => seen.push(told.at(-1) ?? ''))
+    await Promise.all([published, connected])
+    expect(seen.toSorted()).toEqual(['open', 'recovered a:5672'])
+    await hosts.next()
+  })
+
   test('forgets what the broker had said of blocking', async () => {
     const { client, peer, heard } = await connectedBareClient()
     peer.send(0, 'connection.blocked', { reason: 'disk' })

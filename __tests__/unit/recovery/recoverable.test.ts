@@ -48,7 +48,7 @@ function begin(...slow: readonly string[]) {
   const { prepare, ...unprepared } = partOf('b')
   const list = new RecoverableList([partOf('a'), unprepared, partOf('c')])
   const giveUp = new AbortController()
-  const attach = () => list.attach(session as unknown as Session, giveUp.signal)
+  const attach = () => list.attach(session as unknown as Session, giveUp.signal, () => log.push('attached'))
   return { list, attach, giveUp, session, log, attaching, idling, seen }
 }
 
@@ -58,14 +58,14 @@ describe('attaching', () => {
   test('prepares all, then attaches one after the other, all to the same session', async () => {
     const { attach, session, log, seen } = begin()
     await attach()
-    expect(log).toEqual([...PREPARED, 'attach a', 'attach b', 'attach c'])
+    expect(log).toEqual([...PREPARED, 'attach a', 'attach b', 'attach c', 'attached'])
     expect([...seen]).toEqual([session])
   })
 
   test('is done in one go where nothing takes time', () => {
     const { attach, log } = begin()
     void attach()
-    expect(log.at(-1)).toBe('attach c')
+    expect(log.at(-1)).toBe('attached')
   })
 
   test('waits for each that takes time before the next one', async () => {
@@ -82,6 +82,7 @@ describe('attaching', () => {
     expect(done).toBe(false)
     attaching.get('c')?.resolve()
     await attached
+    expect(log.at(-1)).toBe('attached')
   })
 
   test('stops where the session is lost meanwhile, whatever became of the part', async () => {
@@ -115,13 +116,13 @@ describe('attaching', () => {
 })
 
 describe('detaching', () => {
-  test('is told to all that are attached, in order, with the loss', async () => {
+  test('is told to all that are attached, the last one first, with the loss', async () => {
     const { list, attach, log, seen } = begin()
     await attach()
     log.length = 0
     seen.clear()
     list.detach(loss)
-    expect(log).toEqual(['detach a', 'detach b', 'detach c'])
+    expect(log).toEqual(['detach c', 'detach b', 'detach a'])
     expect([...seen]).toEqual([loss])
   })
 
@@ -130,7 +131,7 @@ describe('detaching', () => {
     const attached = quiet(attach())
     log.length = 0
     list.detach(loss)
-    expect(log).toEqual(['detach a', 'detach b'])
+    expect(log).toEqual(['detach b', 'detach a'])
     giveUp.abort()
     await errorOf(attached)
   })
@@ -147,7 +148,7 @@ describe('detaching', () => {
     }
     const list = new RecoverableList([failing])
     const session = { endReason: undefined } as unknown as Session
-    expect(await errorOf(list.attach(session, new AbortController().signal))).toBe(lost)
+    expect(await errorOf(list.attach(session, new AbortController().signal, () => undefined))).toBe(lost)
     list.detach(loss)
     expect(told).toEqual(['detach'])
   })
@@ -161,16 +162,16 @@ describe('detaching', () => {
       log.length = 0
       list.detach(loss)
       list.detach(loss)
-      expect(log).toEqual(['detach a', 'detach b', 'detach c'])
+      expect(log).toEqual(['detach c', 'detach b', 'detach a'])
     }
   })
 })
 
 describe('the end', () => {
-  test('is told to all, whether they are attached or not', async () => {
+  test('is told to all, the last one first, whether they are attached or not', async () => {
     const { list, log, seen } = begin()
     list.end(loss)
-    expect(log).toEqual(['end a', 'end b', 'end c'])
+    expect(log).toEqual(['end c', 'end b', 'end a'])
     expect([...seen]).toEqual([loss])
   })
 
@@ -180,7 +181,7 @@ describe('the end', () => {
     log.length = 0
     list.end(loss)
     list.detach(loss)
-    expect(log).toEqual(['end a', 'end b', 'end c'])
+    expect(log).toEqual(['end c', 'end b', 'end a'])
   })
 })
 

@@ -100,6 +100,23 @@ describe('the connection for publishing', () => {
     expect(told).toEqual(['connect a:5672', 'blocked low on memory', 'unblocked'])
   })
 
+  test('alone counts where it comes to blocking, once it is there', async () => {
+    const { client, hosts, peer, told } = await separate()
+    await client.publish(messageOf('a'), true, {})
+    const own = await hosts.next()
+    peer.send(0, 'connection.blocked', { reason: 'the other one' })
+    await turns()
+    expect(client.state).toMatchObject({ name: 'open', blocked: undefined })
+    await client.publish(messageOf('b'), true, {})
+    own.send(0, 'connection.blocked', { reason: 'low on memory' })
+    peer.send(0, 'connection.unblocked', {})
+    await turns()
+    expect(client.state).toMatchObject({ name: 'open', blocked: 'low on memory' })
+    own.send(0, 'connection.unblocked', {})
+    await client.heard('unblocked')
+    expect(told).toEqual(['connect a:5672', 'blocked low on memory', 'unblocked'])
+  })
+
   test('is closed in good order with the client', async () => {
     const { client, hosts, peer } = await separate()
     await client.publish(messageOf('a'), true, {})
@@ -234,7 +251,7 @@ describe('publishConnection', () => {
     [{ transport: () => Promise.reject(new Error('none')) }, false],
     [{ transport: () => Promise.reject(new Error('none')), publishConnection: 'separate' }, true],
   ] as const)('of %p makes that separate: %p', (options, expected) => {
-    expect(resolveConfig('amqp:///', options).publishesApart).toBe(expected)
+    expect(resolveConfig('amqp:///', options).separatePublishing).toBe(expected)
   })
 
   test('shared, everything goes over one connection', async () => {

@@ -27,7 +27,7 @@ function unackedWith(deliveries: number) {
   )
   const metrics = new Metrics()
   const outbox = new Outbox(0, metrics)
-  outbox.writable = {
+  outbox.transport = {
     write: pieces => {
       for (const piece of pieces) parser.push(Buffer.from(piece))
       return true
@@ -64,7 +64,7 @@ describe('deliveries that need no settling', () => {
     const left = new Promise<void>(resolve => {
       const metrics = new Metrics()
       const outbox = new Outbox(0, metrics)
-      outbox.writable = {
+      outbox.transport = {
         write: pieces => {
           parts.push(...pieces.map(piece => Buffer.from(piece)))
           resolve()

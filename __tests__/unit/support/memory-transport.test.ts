@@ -1,4 +1,4 @@
-/** Owns: the behaviour of the in-memory pair, on which the tests of the layers above rely. */
+/** Covers the behaviour of the in-memory pair, on which the tests of the layers above rely. */
 import { describe, expect, test } from '@jest/globals'
 import type { Transport, TransportEvents } from '../../../src/transport-types.js'
 import { memoryPair } from '../../support/memory/transport.js'

@@ -1,4 +1,4 @@
-/** Owns: the behaviour of the transport over TCP and unix sockets, against servers of this process. */
+/** Covers the behaviour of the transport over TCP and unix sockets, against servers of this process. */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'

@@ -1,4 +1,4 @@
-/** Owns: the behaviour of the transport over TLS, against servers of this process with throw-away certificates. */
+/** Covers the behaviour of the transport over TLS, against servers of this process with throw-away certificates. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'

@@ -1,4 +1,4 @@
-/** Owns: the behaviour of `signal` and `timeout`. Its clock is a fake one. */
+/** Covers the behaviour of `signal` and `timeout`. Its clock is a fake one. */
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { ArgumentError } from '../../../src/errors.js'

@@ -1,4 +1,4 @@
-/** Owns: the behaviour of the queue, compared with a plain array where that is the whole truth. */
+/** Covers the behaviour of the queue, compared with a plain array where that is the whole truth. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { Deque } from '../../../src/util/deque.js'

@@ -1,4 +1,4 @@
-/** Owns: the behaviour of the wrappers for field values; how they are encoded is the codec's tests' to say. */
+/** Covers the behaviour of the wrappers for field values; how they are encoded is the codec's tests' to say. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import {

@@ -1,4 +1,4 @@
-/** Owns: the behaviour of the helpers around promises. */
+/** Covers the behaviour of the helpers around promises. */
 import { describe, expect, test } from '@jest/globals'
 import { defer, ignore, quiet } from '../../../src/util/promise.js'
 

@@ -1,4 +1,4 @@
-/** Owns: the read cursor: its types, and that it never reads beyond its end. */
+/** Covers the read cursor: its types, and that it never reads beyond its end. */
 import { expect, test } from '@jest/globals'
 import { AmqpSyntaxError } from '../../../src/errors.js'
 import { Reader } from '../../../src/wire/reader.js'

@@ -1,4 +1,4 @@
-/** Owns: field tables, from values to bytes and back. */
+/** Covers field tables, from values to bytes and back. */
 import { deepStrictEqual } from 'node:assert'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from '@jest/globals'

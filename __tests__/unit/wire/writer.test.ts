@@ -1,4 +1,4 @@
-/** Owns: the write cursor: its types, their ranges, and the replacement of its slab. */
+/** Covers the write cursor: its types, their ranges, and the replacement of its slab. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ArgumentError } from '../../../src/errors.js'
