@@ -41,6 +41,21 @@ describe("a transport of the user's own that throws", () => {
   })
 })
 
+test('a method on the heels of the handshake that nothing asked for ends the connection, and nothing else', async () => {
+  const peer = new ScriptedPeer()
+  peer.on('connection.open', () => {
+    peer.raw(
+      Buffer.concat([
+        peer.method(0, 'connection.open-ok', {}),
+        peer.method(0, 'queue.declare-ok', { queue: 'q', messageCount: 0, consumerCount: 0 }),
+      ]),
+    )
+  })
+  const client = await connect('amqp://peer', { transport: peer.transport, heartbeat: 0, recovery: false })
+  await client.closed
+  expect(client.state).toMatchObject({ name: 'closed', error: { constructor: CommandInvalidError } })
+})
+
 describe('connection.close of the broker', () => {
   test('is answered, and everything outstanding rejects with ConnectionBrokenError, its cause behind it', async () => {
     const { client, peer } = await connectToPeer()

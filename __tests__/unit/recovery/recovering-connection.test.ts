@@ -1,5 +1,6 @@
 /** Covers the client's first connection, and the last: which host it takes, its states, and what each means for a call. */
 import { describe, expect, test } from '@jest/globals'
+import type { ClientOptions } from '../../../src/client-options.js'
 import {
   ArgumentError,
   AuthenticationError,
@@ -77,6 +78,10 @@ describe('connecting', () => {
     expect(() => new BareClient(['amqp://a', 'http://b'], transport)).toThrow(ArgumentError)
     expect(() => new BareClient(['amqp://a'], transport, { heartbeat: -1 })).toThrow(ArgumentError)
     expect(() => new BareClient(['amqp://a'], transport, { recovery: { factor: 0 } })).toThrow(ArgumentError)
+    const misspelt = { whileOffline: 'fial' } as unknown as ClientOptions
+    expect(() => new BareClient('amqp://a', transport, misspelt)).toThrow(ArgumentError)
+    const notFlag = { retryInitial: 1 } as unknown as ClientOptions
+    expect(() => new BareClient('amqp://a', transport, notFlag)).toThrow(ArgumentError)
   })
 })
 
