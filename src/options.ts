@@ -26,7 +26,7 @@ export interface MessageProperties {
   correlationId?: string
   /** The queue to send the reply to. */
   replyTo?: string
-  /** Time to live in milliseconds, written as a string. */
+  /** Time to live: a whole number of milliseconds up to 4294967295, written as a string. */
   expiration?: string
   /** The application's id of the message. */
   messageId?: string

@@ -8,6 +8,13 @@ import { checkFlag } from '../util/check.js'
 const TRANSIENT = 1
 const PERSISTENT = 2
 
+/** The longest time to live that RabbitMQ takes, in milliseconds. */
+const MAX_EXPIRATION = 4_294_967_295
+/** Headers that name more routing keys (RabbitMQ, "Sender-selected Distribution"). */
+const ROUTING_HEADERS = ['CC', 'BCC'] as const
+/** The pseudo-queue of RabbitMQ's direct reply-to. */
+const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to'
+
 /** Throws {@link ArgumentError} if an option is invalid. */
 export function readPublish(
   exchange: string,
@@ -37,8 +44,34 @@ export function readPublish(
   checkFlag('confirm', confirm)
   checkFlag('persistent', persistent)
   checkFlag('retry', retry)
+  checkBrokerRules(options)
   const properties = collectProperties(options)
   const deliveryMode = persistent ? PERSISTENT : TRANSIENT
   if (properties !== undefined) properties.deliveryMode ??= deliveryMode
   return { exchange, routingKey, mandatory, deliveryMode, properties, headers, body, retry }
+}
+
+/** What RabbitMQ answers by closing the channel, with other publishes in flight on it, is refused before it is sent. */
+function checkBrokerRules({ expiration, deliveryMode, replyTo, headers }: PublishOptions): void {
+  if (
+    typeof expiration === 'string' &&
+    !(/^\+?\d+$/.test(expiration) && Number(expiration) <= MAX_EXPIRATION)
+  ) {
+    throw new ArgumentError(
+      `expiration must be a whole number of milliseconds up to ${MAX_EXPIRATION}, as a string, got '${expiration}'`,
+    )
+  }
+  if (typeof deliveryMode === 'number' && deliveryMode !== TRANSIENT && deliveryMode !== PERSISTENT) {
+    throw new ArgumentError(`deliveryMode must be 1 (transient) or 2 (persistent), got ${deliveryMode}`)
+  }
+  if (replyTo === DIRECT_REPLY_TO) {
+    throw new ArgumentError(`replyTo: direct reply-to ('${DIRECT_REPLY_TO}') is not supported`)
+  }
+  if (typeof headers !== 'object' || headers === null) return
+  for (const name of ROUTING_HEADERS) {
+    const value = headers[name]
+    if (value !== undefined && !Array.isArray(value)) {
+      throw new ArgumentError(`headers.${name} must be an array of routing keys`)
+    }
+  }
 }
