@@ -43,6 +43,10 @@ export class Outbox {
   /** Where the bytes begin that are in the slab but not yet among the pieces. */
   #taken = 0
   #listeners: FlushListener[] = []
+  /** A unit is being encoded. */
+  #locked = false
+  /** What was sent while a unit was being encoded. */
+  #deferred: (() => void)[] = []
   #timer: NodeJS.Timeout | undefined
   readonly #onTick = (): void => {
     if (this.#state === 'scheduled') this.flush()
@@ -66,8 +70,34 @@ export class Outbox {
     return this.#state === 'congested'
   }
 
+  /** A unit is being encoded. */
+  get locked(): boolean {
+    return this.#locked
+  }
+
+  /**
+   * A unit is going to be encoded. That may run code of the user, such as a getter in a table: what it sends waits for
+   * {@link unlock}.
+   */
+  lock(): void {
+    this.#locked = true
+  }
+
+  /** The unit is committed, or taken back. */
+  unlock(): void {
+    this.#locked = false
+    if (this.#deferred.length === 0) return
+    const deferred = this.#deferred
+    this.#deferred = []
+    for (const send of deferred) send()
+  }
+
   /** Sends a method. */
   method<N extends MethodName>(channel: number, name: N, args: ArgsOf<N>): void {
+    if (this.#locked) {
+      this.#deferred.push(() => this.method(channel, name, args))
+      return
+    }
     const { writer } = this
     try {
       const place = beginFrame(writer, FRAME_METHOD, channel)
@@ -84,6 +114,10 @@ export class Outbox {
 
   /** Sends a method that was encoded before; it is known to fit a frame. */
   encoded(channel: number, name: MethodName, payload: Uint8Array): void {
+    if (this.#locked) {
+      this.#deferred.push(() => this.encoded(channel, name, payload))
+      return
+    }
     const { writer } = this
     writer.ensure(FRAME_HEADER_SIZE + payload.length + 1)
     const place = beginFrame(writer, FRAME_METHOD, channel)
@@ -96,6 +130,10 @@ export class Outbox {
 
   /** Sends bytes by reference: they must not change until they have left. */
   reference(bytes: Uint8Array): void {
+    if (this.#locked) {
+      this.#deferred.push(() => this.reference(bytes))
+      return
+    }
     this.#takeSlab(this.writer.buffer, this.writer.start)
     this.#taken = this.writer.start
     this.#addPiece(bytes)

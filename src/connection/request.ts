@@ -16,8 +16,8 @@ export interface Request {
 }
 
 const SCRATCH_SIZE = 4096
-/** Where requests are encoded, one after the other. */
-let scratch = new Writer(SCRATCH_SIZE)
+/** Where requests are encoded; undefined while one is: a getter in its arguments may make another request. */
+let scratch: Writer | undefined = new Writer(SCRATCH_SIZE)
 
 /** Encodes a request. Throws {@link ArgumentError} if AMQP cannot carry an argument, or a frame not all of them. */
 export function encodeRequest<N extends SynchronousName>(
@@ -26,12 +26,16 @@ export function encodeRequest<N extends SynchronousName>(
   frameMax: number,
 ): Request {
   const codec = methods[name]
-  // What a request that could not be encoded has left.
-  scratch.rollback()
-  codec.encode(scratch, args)
-  const payload = Buffer.from(scratch.unit())
-  scratch.rollback()
-  if (scratch.buffer.length > SCRATCH_SIZE) scratch = new Writer(SCRATCH_SIZE)
+  const writer = scratch ?? new Writer(SCRATCH_SIZE)
+  scratch = undefined
+  let payload: Buffer
+  try {
+    codec.encode(writer, args)
+    payload = Buffer.from(writer.unit())
+  } finally {
+    writer.rollback()
+    scratch = writer.buffer.length > SCRATCH_SIZE ? new Writer(SCRATCH_SIZE) : writer
+  }
   if (frameMax !== 0 && payload.length + FRAME_OVERHEAD > frameMax) {
     throw new ArgumentError(
       `the names and arguments take ${payload.length + FRAME_OVERHEAD} bytes, but must fit one frame of ${frameMax}`,
