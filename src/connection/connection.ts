@@ -121,11 +121,16 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
 
   /**
    * Opens a channel, on any free number or a reserved one. Requests may follow at once.
-   * Throws {@link ResourceError} if the connection has no channel left.
+   * Throws {@link ResourceError} if the connection has no channel left, or none of that number.
    */
   openChannel(listener: ChannelListener, reserved?: number): Channel {
     if (this.endReason !== undefined) throw this.endReason
     const number = reserved ?? this.#channels.takeNumber()
+    if (reserved !== undefined && reserved > this.#channels.max) {
+      throw new ResourceError(
+        `channel ${reserved} is beyond the ${this.#channels.max} that the broker allows (channelMax)`,
+      )
+    }
     if (number === undefined) {
       throw new ResourceError(`all ${this.#channels.max} channels of the connection are in use (channelMax)`)
     }

@@ -1,7 +1,7 @@
 /**
  * Owns the barriers of a confirm channel: a confirm.select on a channel that is in confirm mode already does nothing but
  * answer, and methods of a channel are answered in order. What lies before an answered barrier is dealt with: it cannot
- * come back any more, and did not close the channel.
+ * come back any more, and did not close the channel, also if it is never confirmed.
  */
 import type { Channel } from '../connection/channel.js'
 import { encodeRequest } from '../connection/request.js'
@@ -15,24 +15,34 @@ const SELECT = encodeRequest('confirm.select', { noWait: false }, 0)
 
 export class Barriers {
   readonly #channel: Channel
+  readonly #onAnswer: () => void
   #sent = 0
   #answered = 0
+  /** Something was written since the last barrier. */
+  #written = false
   /** Where the mandatory publishes go that were written since the last barrier. */
   readonly #routes = new Set<string>()
   /** The mandatory publishes that may still come back, in order. */
   #mandatory: PendingPublish[] = []
 
-  /** The first one puts the channel into confirm mode. */
-  constructor(channel: Channel) {
+  /** The first one puts the channel into confirm mode. `onAnswer` is called for each later one. */
+  constructor(channel: Channel, onAnswer: () => void) {
     this.#channel = channel
+    this.#onAnswer = onAnswer
     this.send()
   }
 
   send(): void {
     this.#sent++
+    this.#written = false
     this.#routes.clear()
     this.#forgetReturned()
-    this.#channel.ask(SELECT, {}, () => this.#answered++, ignore)
+    this.#channel.ask(SELECT, {}, () => this.#onReply(), ignore)
+  }
+
+  /** Sees to it that there is a barrier behind everything that is written. */
+  enclose(): void {
+    if (this.#written) this.send()
   }
 
   /** A mandatory publish is written next: since the last barrier, no other one went to the same route. */
@@ -44,6 +54,7 @@ export class Barriers {
   /** A publish is written. */
   afterWrite(publish: PendingPublish): void {
     publish.barriersBefore = this.#sent
+    this.#written = true
     if (publish.route !== undefined) this.#mandatory.push(publish)
   }
 
@@ -56,6 +67,16 @@ export class Barriers {
   /** It was written behind the last answered barrier, and before any other one. */
   isBehindLastAnswer(publish: PendingPublish): boolean {
     return publish.barriersBefore === this.#answered
+  }
+
+  /** A barrier behind it is answered. */
+  isAnswered(publish: PendingPublish): boolean {
+    return publish.barriersBefore < this.#answered
+  }
+
+  #onReply(): void {
+    this.#answered++
+    if (this.#answered > 1) this.#onAnswer()
   }
 
   /** What lies before the last answered barrier cannot come back any more. */

@@ -45,6 +45,8 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
   readonly #channel: Channel
   readonly #barriers: Barriers
   readonly #unconfirmed = new ConfirmRing<PendingPublish>()
+  /** Those in flight that are settled, but may still close the channel. */
+  #abandoned: PendingPublish[] = []
   /** The one in flight may make the broker close the channel; the next one waits for its outcome. */
   #alone: PendingPublish | undefined
   /** The broker asked for a pause (channel.flow). */
@@ -60,15 +62,13 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
     this.#host = host
     this.#search = search
     this.#channel = connection.openChannel(this, number)
-    this.#barriers = new Barriers(this.#channel)
+    this.#barriers = new Barriers(this.#channel, () => this.#onBarrier())
   }
 
   mayFollow({ risk }: PendingPublish): boolean {
     if (this.#paused) return false
     if (this.#unconfirmed.size === 0) return true
-    if (this.#alone !== undefined) return false
-    if (risk !== undefined && this.#host.risks.isUnproven(risk)) return false
-    return this.#search.hasRoom
+    return this.#alone === undefined && risk === undefined && this.#search.hasRoom
   }
 
   beforeWrite({ route }: PendingPublish): void {
@@ -77,11 +77,22 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
 
   afterWrite(publish: PendingPublish): void {
     this.#barriers.afterWrite(publish)
-    this.#unconfirmed.add(publish)
-    if (publish.risk !== undefined && this.#host.risks.isUnproven(publish.risk)) this.#alone = publish
+    publish.deliveryTag = this.#unconfirmed.add(publish)
+    if (publish.risk !== undefined) this.#alone = publish
     if (!this.#search.active) return
     this.#search.onWritten()
     this.#barriers.send()
+  }
+
+  /** It is forgotten as soon as a barrier says that it is not what closes the channel. */
+  abandon(publish: PendingPublish): void {
+    if (this.#barriers.isAnswered(publish)) {
+      this.#unconfirmed.remove(publish.deliveryTag)
+      if (this.#unconfirmed.size === 0) this.#onAllConfirmed()
+      return
+    }
+    this.#abandoned.push(publish)
+    this.#barriers.enclose()
   }
 
   takeInFlight(): PendingPublish[] {
@@ -94,14 +105,10 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
     const before = unconfirmed.size
     unconfirmed.confirm(deliveryTag, multiple, acked ? resolve : nack)
     const confirmed = before - unconfirmed.size
-    const { metrics, risks } = this.#host
+    const { metrics } = this.#host
     if (acked) metrics.confirmed += confirmed
     else metrics.nacked += confirmed
-    if (unconfirmed.size > 0) return
-    if (this.#alone?.risk !== undefined) risks.markProven(this.#alone.risk)
-    this.#alone = undefined
-    this.#search.onAllConfirmed()
-    this.#host.writePending()
+    if (unconfirmed.size === 0) this.#onAllConfirmed()
   }
 
   override onReturn(content: Content): void {
@@ -153,6 +160,25 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
     )
     this.#search.onClosed(suspects.length, again)
     this.#host.onChannelClosed()
+  }
+
+  #onBarrier(): void {
+    if (this.#abandoned.length === 0) return
+    const unanswered: PendingPublish[] = []
+    for (const publish of this.#abandoned) {
+      if (this.#barriers.isAnswered(publish)) this.#unconfirmed.remove(publish.deliveryTag)
+      else unanswered.push(publish)
+    }
+    this.#abandoned = unanswered
+    if (this.#unconfirmed.size === 0) this.#onAllConfirmed()
+  }
+
+  /** Nothing is in flight. */
+  #onAllConfirmed(): void {
+    if (this.#alone?.risk !== undefined) this.#host.risks.markProven(this.#alone.risk)
+    this.#alone = undefined
+    this.#search.onAllConfirmed()
+    this.#host.writePending()
   }
 
   /** The publishes that may have closed the channel: those behind the last answered barrier. */

@@ -1,45 +1,62 @@
 /**
  * Owns the unconfirmed publishes of a channel, in a ring indexed by delivery tag: one confirm costs a look, a
- * `multiple` one a sweep. Knows nothing of what a confirm means.
+ * `multiple` one a sweep. What stays unconfirmed long after those behind it moves to a map, so that it does not make the
+ * ring grow. Knows nothing of what a confirm means.
  */
 import { CommandInvalidError } from '../errors.js'
+
+/** A full ring of which at most this share is in use does not grow. */
+const SPARSE = 1 / 4
 
 export class ConfirmRing<T> {
   #slots: (T | undefined)[] = new Array(64)
   #mask = 63
-  /** The oldest tag that may still be waiting. */
+  /** The oldest tag that may be in the ring. */
   #first = 1
   /** The tag of the next publish. */
   #next = 1
-  #size = 0
+  /** How many are in the ring. */
+  #inRing = 0
+  /** The unconfirmed ones of tags before the ring, in order. */
+  readonly #late = new Map<number, T>()
 
   /** How many are unconfirmed. */
   get size(): number {
-    return this.#size
+    return this.#inRing + this.#late.size
   }
 
-  /** A publish was sent: it gets the next delivery tag of its channel. */
-  add(entry: T): void {
-    if (this.#next - this.#first > this.#mask) this.#grow()
+  /** A publish was sent: returns its delivery tag, the next one of its channel. */
+  add(entry: T): number {
+    if (this.#next - this.#first > this.#mask) this.#makeRoom()
     this.#slots[this.#next & this.#mask] = entry
-    this.#next++
-    this.#size++
+    this.#inRing++
+    return this.#next++
   }
 
-  /** Takes the entry of a tag, or all up to it, and passes them to `visit` in order; those confirmed before are skipped. */
+  /** Takes the entry of a tag, or all up to it, and passes them to `visit` in order; those taken before are skipped. */
   confirm(tag: number, multiple: boolean, visit: (entry: T) => void): void {
     if (tag >= this.#next)
       throw new CommandInvalidError(`publish ${tag} was confirmed, but ${this.#next - 1} was the last`)
     // A tag of 0 means all there are (AMQP 0-9-1, basic.ack, "multiple").
     const last = multiple && tag === 0 ? this.#next - 1 : tag
+    if (this.#late.size > 0) this.#confirmLate(last, multiple, visit)
     for (let at = multiple ? this.#first : last; at <= last; at++) {
       const entry = at < this.#first ? undefined : this.#slots[at & this.#mask]
       if (entry === undefined) continue
       this.#slots[at & this.#mask] = undefined
-      this.#size--
+      this.#inRing--
       visit(entry)
     }
-    while (this.#first < this.#next && this.#slots[this.#first & this.#mask] === undefined) this.#first++
+    this.#advance()
+  }
+
+  /** Takes the entry of a tag out: nobody waits for its confirm any more. */
+  remove(tag: number): void {
+    if (this.#late.delete(tag) || tag < this.#first) return
+    if (this.#slots[tag & this.#mask] === undefined) return
+    this.#slots[tag & this.#mask] = undefined
+    this.#inRing--
+    this.#advance()
   }
 
   /** Takes all that are unconfirmed, in order. */
@@ -47,6 +64,36 @@ export class ConfirmRing<T> {
     const entries: T[] = []
     this.confirm(this.#next - 1, true, entry => entries.push(entry))
     return entries
+  }
+
+  #confirmLate(last: number, multiple: boolean, visit: (entry: T) => void): void {
+    for (const tag of multiple ? [...this.#late.keys()] : [last]) {
+      const entry = this.#late.get(tag)
+      if (tag > last || entry === undefined) return
+      this.#late.delete(tag)
+      visit(entry)
+    }
+  }
+
+  #advance(): void {
+    while (this.#first < this.#next && this.#slots[this.#first & this.#mask] === undefined) this.#first++
+  }
+
+  #makeRoom(): void {
+    const capacity = this.#mask + 1
+    if (this.#inRing > SPARSE * capacity) {
+      this.#grow()
+      return
+    }
+    for (const end = this.#first + capacity / 2; this.#first < end; this.#first++) {
+      const at = this.#first & this.#mask
+      const entry = this.#slots[at]
+      if (entry === undefined) continue
+      this.#slots[at] = undefined
+      this.#inRing--
+      this.#late.set(this.#first, entry)
+    }
+    this.#advance()
   }
 
   #grow(): void {

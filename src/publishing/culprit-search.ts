@@ -51,8 +51,9 @@ export class CulpritSearch {
   onClosed(suspects: number, sentAgain: number): void {
     const before = this.#suspects
     this.reset()
+    const found = suspects === 1 ? 1 : 0
     // A culprit that is known leaves no other publish under suspicion, unless there were suspects already.
-    if (suspects > 1 || before > 0) this.#suspects = Math.max(sentAgain, before - 1)
+    if (suspects > 1 || before > 0) this.#suspects = Math.max(sentAgain, before - found)
   }
 
   /** Nobody is a suspect. */

@@ -5,38 +5,47 @@
 import type { Outbox } from '../connection/outbox.js'
 import { ArgumentError, type ErrorContext } from '../errors.js'
 import { withContext } from '../operation-errors.js'
+import type { ListItem } from '../util/linked-list.js'
+import { ignore } from '../util/promise.js'
 import type { EncodedMessage } from './message-encoder.js'
 import type { OutgoingMessage } from './message-envelope.js'
 import type { PublishBudget } from './publish-budget.js'
+import type { Risky } from './publish-risk.js'
 import { reframe } from './reframe.js'
 
-export class PendingPublish {
+export class PendingPublish implements ListItem<PendingPublish>, Risky {
   readonly ticket: number
   readonly exchange: string
   /** Of a mandatory publish: where it goes. */
   readonly route: string | undefined
   /** It may be sent again if its outcome is not known. */
   readonly repeatable: boolean
-  /** What may make the broker close the channel over it: then it is written with no other one in flight. */
-  readonly risk: string | undefined
+  readonly userId: string | undefined
+  readonly maxSize: number
+  /** What may make the broker close the channel over it, when it is written: then no other such one is in flight. */
+  risk: string | undefined
   /** How many barriers its channel had sent before it. */
   barriersBefore = 0
   /** It was written before. */
   written = false
   /** How often it was in flight when the broker ended the connection over an error in what was sent. */
   connectionFaults = 0
+  /** In flight with confirms: its delivery tag. */
+  deliveryTag = 0
   /** Ends the watch over `signal` and `timeout`. */
   stopWatching: (() => void) | undefined
+  /** Its neighbours among those that are not written yet. */
+  previous: PendingPublish | undefined
+  next: PendingPublish | undefined
   readonly #budget: PublishBudget
-  readonly #resolve: () => void
-  readonly #reject: (reason: unknown) => void
+  #resolve: () => void
+  #reject: (reason: unknown) => void
   #encoded: EncodedMessage | undefined
   #heldBytes = 0
 
   constructor(
     ticket: number,
-    { exchange, routingKey, mandatory, retry }: OutgoingMessage,
-    risk: string | undefined,
+    { exchange, routingKey, mandatory, retry, properties, body }: OutgoingMessage,
     budget: PublishBudget,
     resolve: () => void,
     reject: (reason: unknown) => void,
@@ -45,7 +54,9 @@ export class PendingPublish {
     this.exchange = exchange
     this.route = mandatory ? routeOf(exchange, routingKey) : undefined
     this.repeatable = retry
-    this.risk = risk
+    this.userId = properties?.userId
+    // Of a text, its UTF-8 is at most so many bytes.
+    this.maxSize = typeof body === 'string' ? 3 * body.length : body.length
     this.#budget = budget
     this.#resolve = resolve
     this.#reject = reject
@@ -91,7 +102,11 @@ export class PendingPublish {
   }
 
   reject(reason: unknown): void {
-    if (this.#settle()) this.#reject(reason)
+    if (!this.#settle()) return
+    this.#reject(reason)
+    // It may stay in flight for a while: what its caller has kept in these is not kept with it.
+    this.#resolve = ignore
+    this.#reject = ignore
   }
 
   #settle(): boolean {

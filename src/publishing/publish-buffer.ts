@@ -4,13 +4,13 @@
  * what is in flight, and what the outcome is, is for the channel to say.
  */
 import type { Metrics } from '../connection/metrics.js'
-import type { AmqpError } from '../errors.js'
+import { type AmqpError, ResourceError } from '../errors.js'
 import { connectionLost, timedOut, withOperation } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
 import { isConnectionFault, MAX_CONNECTION_FAULTS } from '../reply-codes.js'
 import type { TicketCounter } from '../ticket.js'
 import { checkAbortOptions, watchAbort } from '../util/abort.js'
-import { Deque } from '../util/deque.js'
+import { LinkedList } from '../util/linked-list.js'
 import { Writer } from '../wire/writer.js'
 import { encodeMessage } from './message-encoder.js'
 import { EnvelopeCache, type OutgoingMessage } from './message-envelope.js'
@@ -37,7 +37,7 @@ export class PublishBuffer implements PublishChannelHost {
   readonly #counter: TicketCounter
   readonly #budget: PublishBudget
   /** What is not written yet, in order. */
-  readonly #unsent = new Deque<PendingPublish>()
+  readonly #unsent = new LinkedList<PendingPublish>()
   readonly #envelopes = new EnvelopeCache()
   /** Where messages are encoded that have to wait. */
   #unsentWriter: Writer | undefined
@@ -70,7 +70,12 @@ export class PublishBuffer implements PublishChannelHost {
     if (this.#state.name === 'ended') return
     const { frameMax } = connection.outbox
     if (isLower(frameMax, this.#frameMax)) {
-      for (const publish of this.#unsent.items()) publish.reframe(frameMax)
+      for (let publish = this.#unsent.peek(); publish !== undefined; ) {
+        const { next } = publish
+        publish.reframe(frameMax)
+        if (publish.settled) this.#unsent.remove(publish)
+        publish = next
+      }
     }
     this.#frameMax = frameMax
     this.#state = { name: 'online', connection, channel: undefined }
@@ -114,8 +119,9 @@ export class PublishBuffer implements PublishChannelHost {
         continue
       }
       const state = this.#state
-      if (state.name !== 'online' || !mayWrite(state, next)) return
-      const channel = this.#channelOf(state)
+      if (state.name !== 'online' || !this.#mayWrite(state, next)) return
+      const channel = this.#openFor(next, state)
+      if (channel === undefined) continue
       this.#unsent.shift()
       channel.beforeWrite(next)
       if (next.written) this.metrics.resent++
@@ -168,17 +174,10 @@ export class PublishBuffer implements PublishChannelHost {
     if (state.name === 'ended') throw connectionLost(state.reason, publishContext(ticket))
     this.#kind.check(message, state.name === 'online' ? state.connection.info : undefined)
     this.#budget.check()
-    const publish = new PendingPublish(
-      ticket,
-      message,
-      this.risks.riskOf(message),
-      this.#budget,
-      resolve,
-      reject,
-    )
+    const publish = new PendingPublish(ticket, message, this.#budget, resolve, reject)
     // One that can be aborted waits for the end of the tick: until then nothing of it is sent.
     const atOnce = signal === undefined && state.name === 'online' && this.#unsent.length === 0
-    if (atOnce && mayWrite(state, publish)) this.#write(publish, message, state)
+    if (atOnce && this.#mayWrite(state, publish)) this.#write(publish, message, state)
     else this.#add(publish, message)
     this.metrics.published++
     if (signal !== undefined || timeout !== undefined) {
@@ -190,30 +189,56 @@ export class PublishBuffer implements PublishChannelHost {
     }
   }
 
+  /** Whether a publish may be written now. What was known of its risk when it was accepted may not hold any more. */
+  #mayWrite({ connection, channel }: Online, publish: PendingPublish): boolean {
+    const { outbox } = connection
+    if (connection.blocked !== undefined || outbox.congested || outbox.locked) return false
+    publish.risk = this.risks.riskOf(publish)
+    return channel === undefined || channel.mayFollow(publish)
+  }
+
   #write(publish: PendingPublish, message: OutgoingMessage, state: Online): void {
     const { outbox } = state.connection
     const { writer } = outbox
     const channel = this.#channelOf(state)
     channel.beforeWrite(publish)
-    const encoded = encodeMessage(writer, this.#kind.number, message, outbox.frameMax, this.#envelopes)
-    publish.hold(encoded)
-    if (encoded.pieces === undefined) {
-      writer.commit()
-      outbox.schedule()
-    } else {
-      outbox.unitInPieces(encoded.pieces)
+    outbox.lock()
+    try {
+      const encoded = encodeMessage(writer, this.#kind.number, message, outbox.frameMax, this.#envelopes)
+      publish.hold(encoded)
+      if (encoded.pieces === undefined) {
+        writer.commit()
+        outbox.schedule()
+      } else {
+        outbox.unitInPieces(encoded.pieces)
+      }
+    } finally {
+      outbox.unlock()
     }
     channel.afterWrite(publish)
   }
 
   #add(publish: PendingPublish, message: OutgoingMessage): void {
-    this.#unsentWriter ??= new Writer()
-    const writer = this.#unsentWriter
+    // A getter in the headers may publish, too: that message takes another writer.
+    const writer = this.#unsentWriter ?? new Writer()
+    this.#unsentWriter = undefined
     const encoded = encodeMessage(writer, this.#kind.number, message, this.#frameMax, this.#envelopes)
     writer.commit()
+    this.#unsentWriter = writer
     publish.hold(encoded)
     this.#unsent.push(publish)
     this.#writeSoon()
+  }
+
+  /** The channel for a publish that has waited; rejects the publish if the connection has none left. */
+  #openFor(publish: PendingPublish, state: Online): PublishChannel | undefined {
+    try {
+      return this.#channelOf(state)
+    } catch (error) {
+      if (!(error instanceof ResourceError)) throw error
+      publish.reject(withOperation(error, publish.context))
+      return undefined
+    }
   }
 
   #channelOf(state: Online): PublishChannel {
@@ -229,15 +254,11 @@ export class PublishBuffer implements PublishChannelHost {
 
   #abandon(publish: PendingPublish, reason: unknown): void {
     publish.reject(reason)
+    // What is abandoned is gone at once, wherever it stands.
+    if (!this.#unsent.remove(publish) && this.#state.name === 'online') this.#state.channel?.abandon(publish)
     // Those behind it may have waited for it; but the same signal may be about to abandon them, too.
     this.#writeSoon()
   }
-}
-
-/** Whether a publish may be written now. */
-function mayWrite({ connection, channel }: Online, publish: PendingPublish): boolean {
-  if (connection.blocked !== undefined || connection.outbox.congested) return false
-  return channel === undefined || channel.mayFollow(publish)
 }
 
 /** Whether a limit on frames is lower than another; 0 means none. */

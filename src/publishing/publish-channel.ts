@@ -28,6 +28,8 @@ export interface PublishChannel {
   beforeWrite(publish: PendingPublish): void
   /** They are written: the publish is in flight, or done. */
   afterWrite(publish: PendingPublish): void
+  /** One that is in flight is settled: nobody waits for its outcome any more. */
+  abandon(publish: PendingPublish): void
   /** Takes all that is in flight, in order. */
   takeInFlight(): PendingPublish[]
   /** Where no confirm says so: resolves when the broker has read everything that was written; never rejects. */

@@ -3,12 +3,19 @@
  * in flight when the channel closes is dropped, or never confirmed. So such a publish is sent with no other in flight,
  * once; then no other one is harmed, and the culprit is known.
  */
-import type { OutgoingMessage } from './message-envelope.js'
 
 /** So many proven risks are remembered; beyond that the memory starts over. */
 const MEMORY = 4096
 /** RabbitMQ 4's default `max_message_size`; no broker is known to refuse less. */
 const SAFE_SIZE = 16_777_216
+
+/** What may make the broker close the channel over a publish. */
+export interface Risky {
+  readonly exchange: string
+  readonly userId: string | undefined
+  /** The size of the body in bytes, at most. */
+  readonly maxSize: number
+}
 
 export class PublishRisks {
   readonly #proven = new Set<string>()
@@ -16,13 +23,11 @@ export class PublishRisks {
   /** Most publishes go where the last one went. */
   #lastExchange = ''
 
-  /** What is not proven about a message, or undefined. */
-  riskOf({ exchange, properties, body }: OutgoingMessage): string | undefined {
-    // Of a text, at most so many bytes.
-    const size = typeof body === 'string' ? 3 * body.length : body.length
-    if (size > this.#provenSize) return `size:${size}`
-    if (properties?.userId !== undefined) {
-      const risk = `user:${properties.userId}:${exchange}`
+  /** What is not proven about a publish, or undefined. */
+  riskOf({ exchange, userId, maxSize }: Risky): string | undefined {
+    if (maxSize > this.#provenSize) return `size:${maxSize}`
+    if (userId !== undefined) {
+      const risk = `user:${userId}:${exchange}`
       return this.#proven.has(risk) ? undefined : risk
     }
     if (exchange === '' || exchange === this.#lastExchange) return undefined
@@ -46,11 +51,5 @@ export class PublishRisks {
   forgetExchange(exchange: string): void {
     for (const risk of this.#proven) if (risk.endsWith(`:${exchange}`)) this.#proven.delete(risk)
     this.#lastExchange = ''
-  }
-
-  /** Whether a risk found earlier still is one. */
-  isUnproven(risk: string): boolean {
-    if (risk.startsWith('size:')) return Number(risk.slice('size:'.length)) > this.#provenSize
-    return !this.#proven.has(risk)
   }
 }

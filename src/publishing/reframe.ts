@@ -17,7 +17,9 @@ export function reframe(encoded: EncodedMessage, frameMax: number): EncodedMessa
   const header = endOfFrame(bytes, 0)
   const envelope = endOfFrame(bytes, header)
   if (Math.max(header, envelope - header) > frameMax) {
-    throw new ArgumentError(`its headers do not fit a frame of the new connection, of ${frameMax} bytes`)
+    throw new ArgumentError(
+      `the properties and headers take ${Math.max(header, envelope - header)} bytes, but must fit one frame of ${frameMax}`,
+    )
   }
   const room = frameMax - FRAME_OVERHEAD
   const writer = new Writer(bytes.length + FRAME_OVERHEAD * (1 + Math.ceil(bytes.length / room)))

@@ -51,7 +51,7 @@ class UnconfirmedChannel extends ChannelListener implements PublishChannel {
   afterWrite(publish: PendingPublish): void {
     const { risk } = publish
     const { risks } = this.#host
-    if (risk === undefined || !risks.isUnproven(risk)) {
+    if (risk === undefined) {
       publish.resolve()
       return
     }
@@ -64,6 +64,8 @@ class UnconfirmedChannel extends ChannelListener implements PublishChannel {
     }
     this.#channel.ask(NO_OP, {}, onReply, ignore)
   }
+
+  abandon(): void {}
 
   takeInFlight(): PendingPublish[] {
     const alone = this.#alone

@@ -27,7 +27,7 @@ function begin() {
       unanswered.push(() => resolve({ method, content: undefined }))
     },
   }
-  const barriers = new Barriers(channel as unknown as Channel)
+  const barriers = new Barriers(channel as unknown as Channel, () => undefined)
   /** The broker has come to so many more barriers. */
   const answer = (count = 1): void => {
     for (const one of unanswered.splice(0, count)) one()
@@ -35,7 +35,7 @@ function begin() {
   /** Writes a publish as the confirm channel does. */
   const write = (routingKey: string, mandatory = true): PendingPublish => {
     const message = messageOf('x', { routingKey, mandatory })
-    const publish = new PendingPublish(1, message, undefined, budget, unexpected, unexpected)
+    const publish = new PendingPublish(1, message, budget, unexpected, unexpected)
     if (publish.route !== undefined) barriers.beforeMandatory(publish.route)
     barriers.afterWrite(publish)
     return publish

@@ -1,8 +1,13 @@
 /** Covers the ring of publishes that wait for their confirm: singly, multiple, out of order, over any growth. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { CommandInvalidError } from '../../../src/errors.js'
 import { ConfirmRing } from '../../../src/publishing/confirm-ring.js'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 function ringOf(count: number): ConfirmRing<number> {
   const ring = new ConfirmRing<number>()
@@ -64,6 +69,20 @@ describe('a confirm ring', () => {
     expect(take(ring, 1)).toEqual([1])
   })
 
+  test('does not grow over a few that are never confirmed, however many come behind', () => {
+    const ring = ringOf(3)
+    collectGarbage()
+    const before = process.memoryUsage().heapUsed
+    for (let tag = 4; tag <= 1_000_000; tag++) {
+      ring.add(tag)
+      ring.confirm(tag, false, () => undefined)
+    }
+    collectGarbage()
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(1_000_000)
+    expect(ring.size).toBe(3)
+    expect(take(ring, 0, true)).toEqual([1, 2, 3])
+  })
+
   test('is drained in order, of what is unconfirmed', () => {
     const ring = ringOf(100)
     take(ring, 2)
@@ -84,6 +103,8 @@ describe('a confirm ring', () => {
         }),
       },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('many' as const), count: fc.nat(80) }) },
+      { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), tag: fc.nat(200) }) },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant('pass' as const), count: fc.nat(400) }) },
     )
     const property = fc.property(fc.array(step, { maxLength: 60 }), steps => {
       const ring = new ConfirmRing<number>()
@@ -96,7 +117,18 @@ describe('a confirm ring', () => {
       for (const one of steps) {
         if (one.kind === 'add') add()
         else if (one.kind === 'many') for (let left = one.count; left > 0; left--) add()
-        else {
+        else if (one.kind === 'remove') {
+          ring.remove(one.tag % next)
+          model.delete(one.tag % next)
+        } else if (one.kind === 'pass') {
+          // So many come and are confirmed, behind those that are not.
+          for (let left = one.count; left > 0; left--) {
+            const tag = next
+            add()
+            expect(take(ring, tag)).toEqual([tag])
+            model.delete(tag)
+          }
+        } else {
           const tag = next === 1 ? 0 : one.tag % next
           const all = one.multiple && tag === 0
           const due = [...model].filter(at => all || (one.multiple ? at <= tag : at === tag))

@@ -151,3 +151,13 @@ test('a search that is reset suspects nobody, and the next one begins with one p
   search.onClosed(4, 4)
   expect(write(search)).toBe(1)
 })
+
+test('loses no suspect when the channel closes for no fault of one', () => {
+  const search = new CulpritSearch()
+  search.onClosed(2, 2)
+  search.onWritten()
+  search.onClosed(0, 1)
+  search.onWritten()
+  search.onAllConfirmed()
+  expect(search.active).toBe(true)
+})

@@ -14,7 +14,6 @@ function pending(message: OutgoingMessage, budget = new PublishBudget(10, 1_000_
   const entry = new PendingPublish(
     7,
     message,
-    undefined,
     budget,
     () => outcomes.push('resolved'),
     reason => outcomes.push(reason),

@@ -1,22 +1,17 @@
 /** Covers the foresight of what may bring a publishing channel down. */
 import { describe, expect, test } from '@jest/globals'
-import type { OutgoingMessage } from '../../../src/publishing/message-envelope.js'
-import { PublishRisks } from '../../../src/publishing/publish-risk.js'
-import { type MessageParts, messageOf } from '../../support/wire/messages.js'
+import { PublishRisks, type Risky } from '../../../src/publishing/publish-risk.js'
 
 const SAFE = 16_777_216
 
-function to(exchange: string, more: MessageParts = {}): OutgoingMessage {
-  return messageOf('', { exchange, ...more })
+function to(exchange: string, { userId, maxSize = 0 }: Partial<Risky> = {}): Risky {
+  return { exchange, userId, maxSize }
 }
 
-/** A body of a size, without the memory for it. */
-function large(size: number): MessageParts {
-  return { body: { length: size } as unknown as string }
-}
+const large = (maxSize: number): Partial<Risky> => ({ maxSize })
 
 /** Takes a message for proven; there has to be something to prove. */
-function prove(risks: PublishRisks, message: OutgoingMessage): void {
+function prove(risks: PublishRisks, message: Risky): void {
   const risk = risks.riskOf(message)
   expect(risk).toBeDefined()
   risks.markProven(risk as string)
@@ -54,7 +49,7 @@ describe('a publish', () => {
 
   test('with a user id to an exchange that failed is a risk again', () => {
     const risks = new PublishRisks()
-    const message = to('e', { properties: { userId: 'me' } })
+    const message = to('e', { userId: 'me' })
     prove(risks, message)
     risks.forgetExchange('e')
     expect(risks.riskOf(message)).toBeDefined()
@@ -62,7 +57,7 @@ describe('a publish', () => {
 
   test('with a user id is a risk for each user and exchange', () => {
     const risks = new PublishRisks()
-    const of = (userId: string, exchange = '') => to(exchange, { properties: { userId } })
+    const of = (userId: string, exchange = '') => to(exchange, { userId })
     prove(risks, of('me'))
     expect(risks.riskOf(of('me'))).toBeUndefined()
     expect(risks.riskOf(of('you'))).toBeDefined()
@@ -76,18 +71,6 @@ describe('a publish', () => {
     prove(risks, to('', large(SAFE + 10)))
     expect(risks.riskOf(to('', large(SAFE + 10)))).toBeUndefined()
     expect(risks.riskOf(to('', large(SAFE + 11)))).toBeDefined()
-  })
-
-  test('that was found risky is so no more when another one proved it', () => {
-    const risks = new PublishRisks()
-    const [exchange, size] = [
-      risks.riskOf(to('e')) as string,
-      risks.riskOf(to('', large(SAFE + 1))) as string,
-    ]
-    expect([risks.isUnproven(exchange), risks.isUnproven(size)]).toEqual([true, true])
-    risks.markProven(exchange)
-    risks.markProven(risks.riskOf(to('', large(SAFE + 2))) as string)
-    expect([risks.isUnproven(exchange), risks.isUnproven(size)]).toEqual([false, false])
   })
 
   test('to any of very many exchanges costs a bounded memory: the oldest proofs are asked for again', () => {

@@ -1,0 +1,55 @@
+/** Covers the linked list: it does what an array does, and any item can be removed. */
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { LinkedList, type ListItem } from '../../../src/util/linked-list.js'
+
+class Item implements ListItem<Item> {
+  previous: Item | undefined
+  next: Item | undefined
+  constructor(readonly name: number) {}
+}
+
+describe('a linked list', () => {
+  test('does what an array does, whatever the sequence', () => {
+    const step = fc.oneof(
+      { weight: 3, arbitrary: fc.constant('push' as const) },
+      { weight: 2, arbitrary: fc.constant('unshift' as const) },
+      { weight: 2, arbitrary: fc.constant('shift' as const) },
+      { weight: 3, arbitrary: fc.nat(20) },
+    )
+    const property = fc.property(fc.array(step, { maxLength: 100 }), steps => {
+      const list = new LinkedList<Item>()
+      const model: Item[] = []
+      for (const [index, next] of steps.entries()) {
+        const item = new Item(index)
+        if (next === 'push') {
+          list.push(item)
+          model.push(item)
+        } else if (next === 'unshift') {
+          list.unshift(item)
+          model.unshift(item)
+        } else if (next === 'shift') {
+          expect(list.shift()).toBe(model.shift())
+        } else {
+          const [victim] = model.splice(next, 1)
+          if (victim !== undefined) expect(list.remove(victim)).toBe(true)
+        }
+        expect(list.length).toBe(model.length)
+        expect(list.peek()).toBe(model[0])
+      }
+      expect(list.drain()).toEqual(model)
+      expect(list.length).toBe(0)
+    })
+    fc.assert(property, { numRuns: 300 })
+  })
+
+  test('says of an item that is not in it that it did not remove it', () => {
+    const list = new LinkedList<Item>()
+    const [inside, outside] = [new Item(1), new Item(2)]
+    list.push(inside)
+    expect(list.remove(outside)).toBe(false)
+    expect(list.remove(inside)).toBe(true)
+    expect(list.remove(inside)).toBe(false)
+    expect(list.length).toBe(0)
+  })
+})
