@@ -1,6 +1,6 @@
 /**
- * Owns what a connection may rely on with a transport of the user's own: once started, no method throws, `onClose` is called once, and
- * a transport that breaks, or does not end by itself, is dropped.
+ * Owns what a connection may rely on with a transport of the user's own: once started, no method throws, `onClose` is
+ * called once, and a transport that breaks, or does not end by itself, is dropped.
  */
 import { END_TIMEOUT } from '../transport/stream.js'
 import type { Transport, TransportEvents } from '../transport-types.js'

@@ -179,6 +179,7 @@ export class PublishBuffer implements PublishChannelHost {
     const atOnce = signal === undefined && state.name === 'online' && this.#unsent.length === 0
     if (atOnce && this.#mayWrite(state, publish)) this.#write(publish, message, state)
     else this.#add(publish, message)
+    this.#rejectIfEnded(publish)
     this.metrics.published++
     if (signal !== undefined || timeout !== undefined) {
       publish.stopWatching = watchAbort(
@@ -187,6 +188,13 @@ export class PublishBuffer implements PublishChannelHost {
         milliseconds => this.#abandon(publish, timedOut('basicPublish', milliseconds, publish.context)),
       )
     }
+  }
+
+  /** A getter in the headers may have closed the client, while the publish was in nobody's hands. */
+  #rejectIfEnded(publish: PendingPublish): void {
+    if (this.#state.name !== 'ended') return
+    this.#unsent.remove(publish)
+    publish.reject(connectionLost(this.#state.reason, publish.context))
   }
 
   /** Whether a publish may be written now. What was known of its risk when it was accepted may not hold any more. */

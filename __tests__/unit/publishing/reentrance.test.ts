@@ -1,6 +1,6 @@
 /** Covers tables whose getters send something themselves, in the middle of the encoding of the message they are in. */
 import { afterEach, describe, expect, test } from '@jest/globals'
-import type { Client } from '../../../src/index.js'
+import { type Client, ConnectionClosedError } from '../../../src/index.js'
 import type { Table } from '../../../src/util/field-value.js'
 import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
 import type { ScriptedPeer } from '../../support/memory/scripted-peer.js'
@@ -61,6 +61,24 @@ describe('a getter in headers', () => {
     expect(bodies).toContain('outer')
   })
 })
+
+test.each([
+  ['is written at once', undefined],
+  ['waits', new AbortController().signal],
+])(
+  'a getter in headers that closes the client leaves no publish unsettled, where it %s',
+  async (_, signal) => {
+    const { client, peer } = await connectToPeer()
+    confirming(peer)
+    await client.basicPublish('', 'q', 'warm')
+    const { headers, outcomes } = headersThat(() => client.close())
+    await expect(client.basicPublish('', 'q', 'outer', { headers, signal })).rejects.toBeInstanceOf(
+      ConnectionClosedError,
+    )
+    await Promise.all(outcomes)
+    expect(client.metrics().pendingPublishes).toBe(0)
+  },
+)
 
 test('a getter in the arguments of a request that makes another one harms neither', async () => {
   const { client, peer } = await connectToPeer()
