@@ -97,15 +97,15 @@ async function stopService(): Promise<void> {
 }
 
 /** The installation of this machine, made first where that is possible; otherwise an error that says what to do. */
-export async function requireInstallation(log: Log): Promise<Installation> {
-  const present = findInstallation()
+export async function requireInstallation(log: Log, env = process.env): Promise<Installation> {
+  const present = findInstallation(env)
   if (present !== undefined) return present
   if (!canInstall()) throw new BrokerError(ADVICE)
   log('no RabbitMQ here: installing rabbitmq-server with apt-get (as root, once)')
   await apt('update')
   await apt('install', '-y', '--no-install-recommends', 'rabbitmq-server')
   await stopService()
-  const installed = findInstallation()
+  const installed = findInstallation(env)
   if (installed === undefined)
     throw new BrokerError('apt-get installed rabbitmq-server, but it is not to be found')
   return installed

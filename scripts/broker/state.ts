@@ -2,25 +2,14 @@
  * Owns the file by which `stop` and `status` find what `start` left running, and the lock around changing it. Knows
  * nothing of how brokers are started or ended.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BrokerState } from './broker.js'
+import { ownFolder } from './own-folder.js'
 import { BrokerError, processIdentity } from './processes.js'
 
-function stateFolder(): string {
-  const uid = process.getuid?.() ?? 0
-  const folder = join(tmpdir(), `puka-amqp-broker-${uid}`)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  // The name can be guessed: a folder that somebody else put there might tell us which processes to kill.
-  if (process.getuid !== undefined && statSync(folder).uid !== uid) {
-    throw new BrokerError(`${folder} belongs to another user`)
-  }
-  return folder
-}
-
-const stateFile = (): string => join(stateFolder(), 'broker.json')
-const lockFile = (): string => join(stateFolder(), 'lock.json')
+const stateFile = (): string => join(ownFolder('puka-amqp-broker'), 'broker.json')
+const lockFile = (): string => join(ownFolder('puka-amqp-broker'), 'lock.json')
 
 export function readState(): BrokerState | undefined {
   try {
