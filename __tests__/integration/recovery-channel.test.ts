@@ -1,11 +1,11 @@
 /**
- * Covers consumers whose channel the broker closes while the connection lives, as it does with those that take too long
- * to ack; and consumers of streams after a lost connection.
+ * Covers consumers that the broker stops while the connection lives, as it does with those that take too long to ack; and
+ * consumers of streams after a lost connection.
  */
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Client, Message, Table } from '../../src/index.js'
-import { brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
+import { brokerIsAtLeast, brokerUrl, type PrivateNode, startPrivateNode } from '../support/broker/broker.js'
 import { newQueue, open } from '../support/broker/client.js'
 import {
   CLASSIC,
@@ -27,6 +27,8 @@ const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 200 }
 /** Milliseconds that a message may go without an ack, on the private node. */
 const ACK_TIMEOUT = 1500
+/** The kinds of queues with a limit on that: RabbitMQ 4.3 has none for classic queues any more. */
+const LIMITED = brokerIsAtLeast(4, 3) ? [QUORUM] : [CLASSIC, QUORUM]
 
 describe('a consumer that takes too long to ack', () => {
   let node: PrivateNode
@@ -34,7 +36,7 @@ describe('a consumer that takes too long to ack', () => {
 
   beforeAll(async () => {
     node = await startPrivateNode()
-    // The broker looks at this at intervals, by default of a minute; no line of rabbitmq.conf says otherwise.
+    // RabbitMQ before 4.3 looks at this at intervals, by default of a minute; no line of rabbitmq.conf says otherwise.
     const settings = [`consumer_timeout, ${ACK_TIMEOUT}`, 'channel_tick_interval, 100']
     await node.ctl(
       'eval',
@@ -55,7 +57,7 @@ describe('a consumer that takes too long to ack', () => {
     return { client, losses }
   }
 
-  test.each([CLASSIC, QUORUM])(
+  test.each(LIMITED)(
     'goes on with a new channel of the same kind ($kind queue): its late acks are false, and its siblings notice nothing',
     async ({ declare: args }) => {
       const { client, losses } = await openWatched()
@@ -73,9 +75,10 @@ describe('a consumer that takes too long to ack', () => {
       const began = performance.now()
       const again = take(messages, 2)
       let over = false
-      void again.then(() => {
+      const stop = (): void => {
         over = true
-      })
+      }
+      again.then(stop, stop)
       while (!over) await client.basicPublish('', siblings, String(sent++))
       measured('ack timeout', { 'ms until it came again': performance.now() - began, sent })
       const second = await again
@@ -103,11 +106,11 @@ describe('a consumer that takes too long to ack', () => {
     MINUTE,
   )
 
-  test(
-    'is not given up, however often that happens',
-    async () => {
+  test.each(LIMITED)(
+    'is not given up, however often that happens ($kind queue)',
+    async ({ declare: args }) => {
       const { client, losses } = await openWatched()
-      const queue = await declare(client)
+      const queue = await declare(client, args)
       const consumer = client.basicConsume(queue, { prefetchCount: 1 })
       const messages = iterate(consumer)
       await fill(client, queue, 2)
@@ -121,17 +124,18 @@ describe('a consumer that takes too long to ack', () => {
       expect(await take(messages, 10, message => message.ack())).toHaveLength(10)
       await consumer.cancel()
       expect(await messages.next()).toEqual({ value: undefined, done: true })
-      expect(await consumersOf(client, queue)).toBe(0)
+      // A quorum queue tells a little later.
+      await eventually(async () => (await consumersOf(client, queue)) === 0)
       expect(losses).toEqual([])
     },
     MINUTE,
   )
 
-  test(
-    'runs the handler of forEach again, and not twice at once more often than asked for',
-    async () => {
+  test.each(LIMITED)(
+    'runs the handler of forEach again, and not twice at once more often than asked for ($kind queue)',
+    async ({ declare: args }) => {
       const { client } = await openWatched()
-      const queue = await declare(client)
+      const queue = await declare(client, args)
       const consumer = client.basicConsume(queue)
       await fill(client, queue, 2)
       const handled: string[] = []
@@ -147,6 +151,32 @@ describe('a consumer that takes too long to ack', () => {
       expect(handled).toEqual(['0', '0', '1'])
       expect(client.metrics().staleSettlements).toBe(1)
       await untilReady(client, queue, 0)
+    },
+    MINUTE,
+  )
+
+  /** Resolves when the broker has taken an unacknowledged message from so many consumers of a quorum queue. */
+  async function ackTimeouts(count: number): Promise<void> {
+    const client = await open({ recovery: false }, node.url)
+    const queue = await declare(client, QUORUM.declare)
+    await fill(client, queue, 1)
+    for (let holder = 0; holder <= count; holder++) await take(iterate(client.basicConsume(queue)), 1)
+  }
+
+  test(
+    'may take as long as it likes from a classic queue of RabbitMQ 4.3 or later',
+    async () => {
+      const { client, losses } = await openWatched()
+      const queue = await declare(client, CLASSIC.declare)
+      const messages = iterate(client.basicConsume(queue, { prefetchCount: 1 }))
+      await fill(client, queue, 2)
+      const [held] = await take(messages, 1)
+      await ackTimeouts(2)
+      const unlimited = !LIMITED.includes(CLASSIC)
+      expect(held?.ack()).toBe(unlimited)
+      const [next] = await take(messages, 1)
+      expect([next?.text(), next?.redelivered]).toEqual(unlimited ? ['1', false] : ['0', true])
+      expect(losses).toEqual([])
     },
     MINUTE,
   )

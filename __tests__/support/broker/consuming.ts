@@ -67,6 +67,13 @@ export const textsOf = (messages: readonly Message[]): string[] => messages.map(
 
 export const ack = (message: Message): boolean => message.ack()
 
+/**
+ * How often a quorum queue has got a message back. RabbitMQ 4.3 counts that in a header of its own, and in the older one
+ * only what it takes for a failed delivery, which a nack is not.
+ */
+export const timesReturned = ({ headers }: Message): unknown =>
+  headers['x-acquired-count'] ?? headers['x-delivery-count']
+
 /** Whether a promise is pending still, after whatever the broker had to say so far has come. */
 export async function isPending(promise: Promise<unknown>, client: Client): Promise<boolean> {
   let pending = true
