@@ -8,6 +8,7 @@ export type * from './client-options.js'
 export type * from './client-state.js'
 export * from './errors.js'
 export type * from './options.js'
+export { PublishManyError, type PublishManyFailure } from './publish-many-error.js'
 export type * from './transport-types.js'
 export {
   byte,

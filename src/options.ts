@@ -133,6 +133,45 @@ export interface PublishOptions extends OperationOptions, MessageProperties {
   headers?: Table
 }
 
+/** A message of `publishMany`: where it goes, its body, and the options that `basicPublish` takes. */
+export interface PublishManyMessage extends PublishOptions {
+  /** `''` is the default exchange: the routing key is then the name of a queue. */
+  exchange: string
+  /** The routing key; a fanout exchange ignores it. */
+  routingKey: string
+  /** A string is sent as UTF-8. A body of 32 KiB or more must not change until the message is confirmed. */
+  body: string | Uint8Array
+}
+
+/** Options of `publishMany`. */
+export interface PublishManyOptions<M = PublishManyMessage> {
+  /**
+   * The most messages that are in flight: published, and without an outcome yet. A whole number, 1 or more.
+   * @default 1000
+   */
+  window?: number
+  /**
+   * Ends everything when aborted: no more messages are taken, those in flight are abandoned, and the promise rejects at
+   * once with the signal's reason.
+   */
+  signal?: AbortSignal | undefined
+  /**
+   * Called with the error of every message that failed, the message, and its position from 0. If it returns a promise,
+   * the message stays in flight until that has settled. If it throws, or the promise rejects, no more messages are taken,
+   * and `publishMany` rejects with that error as soon as nothing is in flight.
+   * @default the first message that fails ends everything, with `PublishManyError`
+   */
+  onError?: ((error: unknown, message: M, index: number) => unknown) | undefined
+}
+
+/** What `publishMany` resolves with. */
+export interface PublishManyResult {
+  /** The number of messages that were published: confirmed, or handed over with `confirm: false`. */
+  published: number
+  /** The number of messages that failed, of each of which `onError` was told. */
+  failed: number
+}
+
 /** Options of `basicGet`. */
 export interface GetOptions extends OperationOptions {
   /** The message counts as acknowledged when it is received; `ack` is not called. @default false */

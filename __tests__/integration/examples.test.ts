@@ -34,6 +34,13 @@ const OUTPUT: Readonly<Record<string, readonly string[]>> = {
   'from-puka/publish-and-get.ts': ['nobody wants hello? at no-such-queue', 'hello { attempt: 1 } 0', 'null'],
   'from-puka/transport.ts': ['1000000'],
   'from-puka/wait.ts': ['0', 'true', '3', 'fulfilled rejected', 'true TimeoutError', 'no longer wanted'],
+  'publishing.ts': [
+    '3 orders',
+
+    '{ published: 2, failed: 1 } [ 18 ]',
+    '1 missing 2',
+    'true',
+  ],
   'quick-start.ts': ['hello'],
   'rpc.ts': ['the sums are 6, 0, 42', 'the server ends: CONSUMER_CANCELLED'],
   'topic.ts': ['*.error: kernel.error, mail.error', 'kernel.#: kernel.info, kernel.error, kernel.disk.full'],

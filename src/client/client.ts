@@ -21,6 +21,9 @@ import type {
   MessageCountResult,
   NackOptions,
   OperationOptions,
+  PublishManyMessage,
+  PublishManyOptions,
+  PublishManyResult,
   PublishOptions,
   QueueDeclareOptions,
   QueueDeclareResult,
@@ -42,7 +45,8 @@ import { Drain } from './drain.js'
 import { getTask } from './get.js'
 import { Message } from './message.js'
 import { OperationCaller } from './operation-caller.js'
-import { readPublish } from './publish-options.js'
+import { PublishCaller } from './publish-caller.js'
+import { PublishLoads } from './publish-many.js'
 import {
   bindingArguments,
   exchangeDeclareArguments,
@@ -51,7 +55,6 @@ import {
   queueDeleteArguments,
 } from './topology-arguments.js'
 
-const NO_OPTIONS: PublishOptions = {}
 const DRAIN_TIMEOUT = 30_000
 
 /** A connection to RabbitMQ. */
@@ -64,6 +67,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   readonly #operations: Operations
   readonly #connection: RecoveringConnection
   readonly #caller: OperationCaller
+  readonly #publishes: PublishCaller
+  readonly #loads: PublishLoads
   readonly #drain: Drain
 
   /**
@@ -96,9 +101,12 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       onUnblocked: () => this.#emitSoon('unblocked'),
     })
     this.#caller = new OperationCaller(this.#connection, this.#operations, this.#topology.record)
-    this.#drain = new Drain(this.#connection, this.#consumers, () => this.close())
+    this.#publishes = new PublishCaller(this.#connection, this.#publisher)
+    this.#loads = new PublishLoads(this.#publishes)
+    this.#drain = new Drain(this.#connection, this.#consumers, this.#loads, () => this.close())
     void this.#connection.closed.then(() => {
       if (!this.#drain.completed) this.#consumers.cutOff()
+      this.#loads.cutOff()
       this.#emitSoon('close')
     })
   }
@@ -173,10 +181,12 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
 
   /**
    * Closes gracefully. Cancels all consumers, waits until every message that was handed out is settled (with `noAck`,
-   * until every `forEach` handler is done) and every publish is confirmed, then closes. Messages of a loop that was left
-   * by `break` are not waited for. A second call joins the first. A client that is not connected is closed at once.
+   * until every `forEach` handler is done), every `publishMany` has ended, and every publish is confirmed, then closes.
+   * Messages of a loop that was left by `break` are not waited for. A second call joins the first. A client that is not
+   * connected is closed at once.
    *
-   * A loop or a handler may await it after its own message is settled; before, it would wait for itself.
+   * A loop or a handler may await it after its own message is settled; before, it would wait for itself. So would the
+   * iterator or the `onError` of a `publishMany`.
    *
    * @throws {@link TimeoutError} if that takes longer than `timeout`; the client is closed then, too.
    *   {@link ConnectionClosedError} if `close` is called meanwhile, {@link ConnectionBrokenError} if the connection is
@@ -359,13 +369,30 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     body: string | Uint8Array,
     options?: PublishOptions,
   ): Promise<void> {
-    try {
-      const message = readPublish(exchange, routingKey, body, options)
-      this.#connection.check('basicPublish')
-      return this.#publisher.publish(message, options?.confirm ?? true, options ?? NO_OPTIONS)
-    } catch (error) {
-      return Promise.reject(withOperation(error, { operation: 'basicPublish' }))
-    }
+    return this.#publishes.publish(exchange, routingKey, body, options)
+  }
+
+  /**
+   * Publishes all messages of an iterable, in order, as {@link basicPublish} would each. At most `window` of them are in
+   * flight. The next one is taken when there is room: also the limits of the client on pending publishes make it wait,
+   * instead of failing. Nothing is kept of a message that has its outcome.
+   *
+   * Where it ends early, the iterator's `return()` is called, and waited for unless the iterator is at work on the next
+   * message; what is in flight is waited for, but not if `signal` is aborted. An iterator that throws ends it.
+   *
+   * @param messages - an iterable or an async iterable, such as an array or an async generator. They may have properties
+   *   of your own
+   * @returns the counts of messages that were published, and that failed
+   * @throws {@link PublishManyError} for the first message that fails, unless there is `onError`; its `cause` is one of
+   *   the errors of `basicPublish`. {@link ConnectionClosedError} or {@link ConnectionBrokenError} if the client is
+   *   closed meanwhile, {@link ArgumentError} for messages that cannot be iterated over, or an invalid option; what the
+   *   iterator throws, what `onError` throws, or the reason of `signal`
+   */
+  publishMany<M extends PublishManyMessage>(
+    messages: Iterable<M> | AsyncIterable<M>,
+    options: PublishManyOptions<M> = {},
+  ): Promise<PublishManyResult> {
+    return this.#loads.run(messages, options)
   }
 
   /**

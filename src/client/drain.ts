@@ -4,18 +4,26 @@ import type { RecoveringConnection } from '../recovery/recovering-connection.js'
 import { watchAbort } from '../util/abort.js'
 import { ignore } from '../util/promise.js'
 import type { ConsumerRegistry } from './consumer-registry.js'
+import type { PublishLoads } from './publish-many.js'
 
 export class Drain {
   /** It was completed, before the client was closed. */
   completed = false
   readonly #connection: RecoveringConnection
   readonly #consumers: ConsumerRegistry
+  readonly #loads: PublishLoads
   readonly #close: () => Promise<void>
   #running: Promise<void> | undefined
 
-  constructor(connection: RecoveringConnection, consumers: ConsumerRegistry, close: () => Promise<void>) {
+  constructor(
+    connection: RecoveringConnection,
+    consumers: ConsumerRegistry,
+    loads: PublishLoads,
+    close: () => Promise<void>,
+  ) {
     this.#connection = connection
     this.#consumers = consumers
+    this.#loads = loads
     this.#close = close
   }
 
@@ -44,6 +52,8 @@ export class Drain {
 
   async #comeToRest(): Promise<void> {
     await this.#consumers.cancel()
+    // Between two messages of a slow iterator nothing is pending, and yet there is more to come.
+    await this.#loads.idle()
     await this.#connection.idle()
   }
 

@@ -1,4 +1,4 @@
-/** Owns how much all pending publishes of a client may take up, and when there are none. */
+/** Owns how much all pending publishes of a client may take up, and when there is room for more, or when there are none. */
 import { ResourceError } from '../errors.js'
 import { type Deferred, defer } from '../util/promise.js'
 
@@ -8,6 +8,7 @@ export class PublishBudget {
   #count = 0
   #bytes = 0
   #empty: Deferred<void> | undefined
+  #room: Deferred<void> | undefined
 
   constructor(maxCount: number, maxBytes: number) {
     this.#maxCount = maxCount
@@ -16,6 +17,11 @@ export class PublishBudget {
 
   get pending(): { readonly count: number; readonly bytes: number } {
     return { count: this.#count, bytes: this.#bytes }
+  }
+
+  /** No more publishes may be pending. */
+  get full(): boolean {
+    return this.#count >= this.#maxCount || this.#bytes >= this.#maxBytes
   }
 
   /** Throws {@link ResourceError} if no more publishes may be pending. */
@@ -40,6 +46,10 @@ export class PublishBudget {
   remove(bytes: number): void {
     this.#count--
     this.#bytes -= bytes
+    if (this.#room !== undefined && !this.full) {
+      this.#room.resolve()
+      this.#room = undefined
+    }
     if (this.#count === 0 && this.#empty !== undefined) {
       this.#empty.resolve()
       this.#empty = undefined
@@ -51,5 +61,11 @@ export class PublishBudget {
     if (this.#count === 0) return Promise.resolve()
     this.#empty ??= defer<void>()
     return this.#empty.promise
+  }
+  /** Resolves when another publish may be pending. */
+  room(): Promise<void> {
+    if (!this.full) return Promise.resolve()
+    this.#room ??= defer<void>()
+    return this.#room.promise
   }
 }

@@ -67,6 +67,16 @@ export class Publisher implements PublishConnectionListener {
     return this.#budget.pending
   }
 
+  /** No more publishes may be pending: the next one is refused. */
+  get full(): boolean {
+    return this.#budget.full
+  }
+
+  /** Resolves when another publish may be pending. */
+  room(): Promise<void> {
+    return this.#budget.room()
+  }
+
   /** Publishes; never throws, but rejects. */
   publish(message: OutgoingMessage, confirm: boolean, options: OperationOptions): Promise<void> {
     if (this.#unprepared !== undefined) this.#prepare()

@@ -1,6 +1,7 @@
 /** Owns `signal` and `timeout`: what users pass to abandon an operation. */
 import type { OperationOptions } from '../options.js'
 import { checkSignal, checkTimeout } from './check.js'
+import { ignore } from './promise.js'
 
 /** Longer than this a timer of the runtime cannot run; it counts as no timeout at all (24 days). */
 const LONGEST_TIMER = 2_147_483_647
@@ -48,6 +49,26 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
     const settled = (): void => unlisten(signal, abort)
     promise.then(resolve, reject).then(settled)
   })
+}
+
+/** A signal that is aborted when the first of two is. `release` ends that; it has to be called when nobody listens more. */
+export function eitherSignal(
+  first: AbortSignal,
+  second: AbortSignal,
+): { readonly signal: AbortSignal; release(): void } {
+  // AbortSignal.any keeps a trace of each result in a signal that lives long.
+  const either = new AbortController()
+  const abort = (reason: unknown): void => {
+    release()
+    either.abort(reason)
+  }
+  const stops = [first, second].map(signal => watchAbort({ signal }, abort, ignore))
+  const release = (): void => {
+    for (const stop of stops) stop()
+  }
+  const aborted = [first, second].find(signal => signal.aborted)
+  if (aborted !== undefined) abort(aborted.reason)
+  return { signal: either.signal, release }
 }
 
 interface Watch {

@@ -8,6 +8,13 @@ export function checkOptions(operation: string, options: unknown): void {
   }
 }
 
+/** Throws {@link ArgumentError} if an option is none of those known: most often it is misspelt. `path` leads to it. */
+export function checkNames(path: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find(name => !known.includes(name))
+  if (unknown === undefined) return
+  throw new ArgumentError(`${path}${unknown} is no option; there are ${known.join(', ')}`)
+}
+
 /** Throws {@link ArgumentError} unless `value` is true or false. */
 export function checkFlag(name: string, value: unknown): asserts value is boolean {
   if (typeof value !== 'boolean') throw new ArgumentError(`${name} must be true or false`)

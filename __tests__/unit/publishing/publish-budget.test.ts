@@ -68,4 +68,28 @@ describe('the budget of publishes', () => {
       await waiting
     }
   })
+
+  test.each([
+    ['number', new PublishBudget(2, 1000)],
+    ['bytes', new PublishBudget(10, 200)],
+  ])('tells when there is room again in its %s', async (_, budget) => {
+    await budget.room()
+    for (let round = 0; round < 2; round++) {
+      budget.add(100)
+      expect(budget.full).toBe(false)
+      budget.add(100)
+      budget.add(100)
+      expect(budget.full).toBe(true)
+      let room = false
+      const waiting = Promise.all([budget.room(), budget.room()]).then(() => {
+        room = true
+      })
+      budget.remove(100)
+      await new Promise(resolve => setImmediate(resolve))
+      expect(room).toBe(false)
+      budget.remove(100)
+      await waiting
+      budget.remove(100)
+    }
+  })
 })

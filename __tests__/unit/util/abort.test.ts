@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { ArgumentError } from '../../../src/errors.js'
 import type { OperationOptions } from '../../../src/options.js'
-import { checkAbortOptions, unlessAborted, watchAbort } from '../../../src/util/abort.js'
+import { checkAbortOptions, eitherSignal, unlessAborted, watchAbort } from '../../../src/util/abort.js'
 
 /** What a caller without types may pass. */
 const untyped = (options: Record<string, unknown>): OperationOptions => options as OperationOptions
@@ -128,5 +128,39 @@ describe('unlessAborted', () => {
     await expect(outcome).rejects.toBe('enough')
     await expect(unlessAborted(Promise.resolve('late'), controller.signal)).rejects.toBe('enough')
     await expect(unlessAborted(Promise.reject(new Error('late')), controller.signal)).rejects.toBe('enough')
+  })
+})
+
+describe('eitherSignal', () => {
+  const listeners = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
+
+  test.each([0, 1])('is aborted with the reason of the one that is aborted: %i', index => {
+    const controllers = [new AbortController(), new AbortController()] as const
+    const [first, second] = controllers.map(controller => controller.signal) as [AbortSignal, AbortSignal]
+    const either = eitherSignal(first, second)
+    expect(either.signal.aborted).toBe(false)
+    const reason = new Error('enough')
+    controllers[index]?.abort(reason)
+    expect(either.signal.reason).toBe(reason)
+    expect([listeners(first), listeners(second)]).toEqual([0, 0])
+  })
+
+  test('is aborted at once where one of them is', () => {
+    const reason = new Error('enough')
+    const { signal } = new AbortController()
+    expect(eitherSignal(signal, AbortSignal.abort(reason)).signal.reason).toBe(reason)
+    expect(eitherSignal(AbortSignal.abort(reason), signal).signal.reason).toBe(reason)
+    expect(listeners(signal)).toBe(0)
+  })
+
+  test('leaves nothing behind once it is released', () => {
+    const controllers = [new AbortController(), new AbortController()] as const
+    const [first, second] = controllers.map(controller => controller.signal) as [AbortSignal, AbortSignal]
+    const either = eitherSignal(first, second)
+    expect([listeners(first), listeners(second)]).toEqual([1, 1])
+    either.release()
+    expect([listeners(first), listeners(second)]).toEqual([0, 0])
+    for (const controller of controllers) controller.abort()
+    expect(either.signal.aborted).toBe(false)
   })
 })

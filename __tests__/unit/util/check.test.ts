@@ -4,6 +4,7 @@ import { ArgumentError } from '../../../src/errors.js'
 import {
   checkAtLeast,
   checkFlag,
+  checkNames,
   checkOptions,
   checkSignal,
   checkText,
@@ -15,6 +16,7 @@ const { signal } = new AbortController()
 
 const good: [string, () => void][] = [
   ['an object', () => checkOptions('queueBind', {})],
+  ['known names', () => checkNames('recovery.', { factor: 1 }, ['factor', 'maxTime'])],
   ['a flag', () => checkFlag('durable', false)],
   ['the lowest whole number', () => checkWhole('count', 1, 1, 3)],
   ['the highest whole number', () => checkWhole('count', 3, 1, 3)],
@@ -32,6 +34,10 @@ const bad: [() => void, string][] = [
     () => checkOptions('queueBind', value),
     'queueBind: the options must be an object',
   ]),
+  [
+    () => checkNames('recovery.', { maxTime: 1, facter: 1 }, ['factor', 'maxTime']),
+    'recovery.facter is no option; there are factor, maxTime',
+  ],
   [() => checkFlag('durable', 1), 'durable must be true or false'],
   [() => checkWhole('count', 0, 1, 3), 'count must be a whole number from 1 to 3, got 0'],
   [() => checkWhole('count', 4, 1, 3), 'count must be a whole number from 1 to 3, got 4'],

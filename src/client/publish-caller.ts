@@ -1,0 +1,53 @@
+/**
+ * Owns how a message is put to the publisher: what the user passed is read, and the client has to have a connection, or
+ * to expect one. Knows nothing of what becomes of the message.
+ */
+import { withOperation } from '../operation-errors.js'
+import type { OperationOptions, PublishOptions } from '../options.js'
+import type { Publisher } from '../publishing/publisher.js'
+import type { RecoveringConnection } from '../recovery/recovering-connection.js'
+import { readPublish } from './publish-options.js'
+
+const NO_OPTIONS: PublishOptions = {}
+
+export class PublishCaller {
+  readonly #connection: RecoveringConnection
+  readonly #publisher: Publisher
+
+  constructor(connection: RecoveringConnection, publisher: Publisher) {
+    this.#connection = connection
+    this.#publisher = publisher
+  }
+
+  /** No more publishes may be pending: the next one is refused. */
+  get full(): boolean {
+    return this.#publisher.full
+  }
+
+  /** Resolves when another publish may be pending. */
+  room(): Promise<void> {
+    return this.#publisher.room()
+  }
+
+  /** Throws {@link ConnectionClosedError} or {@link ConnectionBrokenError} if nothing can be published. */
+  check(operation: string): void {
+    this.#connection.check(operation)
+  }
+
+  /** Publishes; never throws, but rejects. `abort` has the signal and the timeout where `options` has not. */
+  publish(
+    exchange: string,
+    routingKey: string,
+    body: string | Uint8Array,
+    options: PublishOptions | undefined,
+    abort: OperationOptions = options ?? NO_OPTIONS,
+  ): Promise<void> {
+    try {
+      const message = readPublish(exchange, routingKey, body, options)
+      this.#connection.check('basicPublish')
+      return this.#publisher.publish(message, options?.confirm ?? true, abort)
+    } catch (error) {
+      return Promise.reject(withOperation(error, { operation: 'basicPublish' }))
+    }
+  }
+}
