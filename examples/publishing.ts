@@ -9,9 +9,13 @@ const file = join(folder, 'orders.txt')
 await writeFile(file, 'one\ntwo\nthree\n')
 const signal = AbortSignal.timeout(60_000)
 
+// #region defaults
 import { connect } from 'puka-amqp'
 
-const client = await connect(process.env.AMQP_URL ?? 'amqp://localhost')
+const client = await connect(process.env.AMQP_URL ?? 'amqp://localhost', {
+  publishDefaults: { messageId: 'uuid', timestamp: true, appId: 'orders' },
+})
+// #endregion
 const { queue } = await client.queueDeclare('', { exclusive: true })
 
 // #region load
@@ -26,7 +30,10 @@ const { published } = await client.publishMany(orders(file), { window: 500, sign
 console.log(`${published} orders`)
 // #endregion
 
-await client.queuePurge(queue)
+const message = await client.basicGet(queue)
+const { messageId, timestamp, appId } = message?.properties ?? {}
+console.log(messageId?.length, timestamp instanceof Date, appId)
+message?.ack()
 
 // #region on-error
 const rows = [17, 18, 19].map(id => ({

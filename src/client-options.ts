@@ -37,6 +37,21 @@ export interface RecoveryOptions {
   retryRefused?: boolean
 }
 
+/** What a client adds to each message that it publishes, unless the call gives a value of its own. */
+export interface PublishDefaultOptions {
+  /**
+   * `'uuid'`: each message gets a `messageId` of its own, a random UUID (version 4). It stays the same where the client
+   * sends the message again, so that consumers recognise duplicates. @default none
+   */
+  messageId?: 'uuid'
+  /** `true`: the `timestamp` of a message is the time of the call that published it, in whole seconds. @default false */
+  timestamp?: boolean
+  /** The `appId` of each message: at most 255 bytes of UTF-8. @default none */
+  appId?: string
+  /** `false`: messages do not survive a restart of the broker, unless the call says that they do. @default true */
+  persistent?: boolean
+}
+
 /** Options of a client. Values in the URL take precedence over `username`, `password` and `vhost`. */
 export interface ClientOptions {
   /** The user, if the URL has none. @default 'guest' */
@@ -112,6 +127,11 @@ export interface ClientOptions {
    * @default 'wait'
    */
   whileOffline?: 'wait' | 'fail'
+  /**
+   * What the client adds to each message of `basicPublish` and `publishMany`. A value of the call is used before it; one
+   * that is `undefined` counts as not given. @default {}
+   */
+  publishDefaults?: PublishDefaultOptions
   /** A custom transport, instead of TCP, TLS and Unix sockets. */
   transport?: TransportFactory
 }

@@ -36,7 +36,7 @@ const OUTPUT: Readonly<Record<string, readonly string[]>> = {
   'from-puka/wait.ts': ['0', 'true', '3', 'fulfilled rejected', 'true TimeoutError', 'no longer wanted'],
   'publishing.ts': [
     '3 orders',
-
+    '36 true orders',
     '{ published: 2, failed: 1 } [ 18 ]',
     '1 missing 2',
     'true',

@@ -46,6 +46,7 @@ import { getTask } from './get.js'
 import { Message } from './message.js'
 import { OperationCaller } from './operation-caller.js'
 import { PublishCaller } from './publish-caller.js'
+import { readPublishDefaults } from './publish-defaults.js'
 import { PublishLoads } from './publish-many.js'
 import {
   bindingArguments,
@@ -82,6 +83,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     super()
     checkOptions('Client', options)
     const limits = resolveConfig('amqp:///', options)
+    const defaults = readPublishDefaults(options.publishDefaults)
     const counter = this.#counter
     this.#topology = new TopologyRecovery(counter, {
       onQueueRenamed: (from, to) => this.#emitSoon('queueRenamed', from, to),
@@ -101,7 +103,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       onUnblocked: () => this.#emitSoon('unblocked'),
     })
     this.#caller = new OperationCaller(this.#connection, this.#operations, this.#topology.record)
-    this.#publishes = new PublishCaller(this.#connection, this.#publisher)
+    this.#publishes = new PublishCaller(this.#connection, this.#publisher, defaults)
     this.#loads = new PublishLoads(this.#publishes)
     this.#drain = new Drain(this.#connection, this.#consumers, this.#loads, () => this.close())
     void this.#connection.closed.then(() => {

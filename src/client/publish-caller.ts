@@ -6,6 +6,7 @@ import { withOperation } from '../operation-errors.js'
 import type { OperationOptions, PublishOptions } from '../options.js'
 import type { Publisher } from '../publishing/publisher.js'
 import type { RecoveringConnection } from '../recovery/recovering-connection.js'
+import type { PublishDefaults } from './publish-defaults.js'
 import { readPublish } from './publish-options.js'
 
 const NO_OPTIONS: PublishOptions = {}
@@ -13,10 +14,12 @@ const NO_OPTIONS: PublishOptions = {}
 export class PublishCaller {
   readonly #connection: RecoveringConnection
   readonly #publisher: Publisher
+  readonly #defaults: PublishDefaults | undefined
 
-  constructor(connection: RecoveringConnection, publisher: Publisher) {
+  constructor(connection: RecoveringConnection, publisher: Publisher, defaults: PublishDefaults | undefined) {
     this.#connection = connection
     this.#publisher = publisher
+    this.#defaults = defaults
   }
 
   /** No more publishes may be pending: the next one is refused. */
@@ -43,7 +46,8 @@ export class PublishCaller {
     abort: OperationOptions = options ?? NO_OPTIONS,
   ): Promise<void> {
     try {
-      const message = readPublish(exchange, routingKey, body, options)
+      const read = readPublish(exchange, routingKey, body, options)
+      const message = this.#defaults === undefined ? read : this.#defaults(read, options)
       this.#connection.check('basicPublish')
       return this.#publisher.publish(message, options?.confirm ?? true, abort)
     } catch (error) {

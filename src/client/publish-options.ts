@@ -5,8 +5,9 @@ import type { PublishOptions } from '../options.js'
 import type { OutgoingMessage } from '../publishing/message-envelope.js'
 import { checkFlag } from '../util/check.js'
 
-const TRANSIENT = 1
-const PERSISTENT = 2
+/** The delivery modes of AMQP. */
+export const TRANSIENT = 1
+export const PERSISTENT = 2
 
 /** The longest time to live that RabbitMQ takes, in milliseconds. */
 const MAX_EXPIRATION = 4_294_967_295
