@@ -23,34 +23,43 @@ export interface ConnectionLoss {
  */
 export function connectionLost(reason: AmqpError, context: ErrorContext): AmqpError {
   const subject = context.operation === undefined ? '' : `${context.operation}: `
+  const { operation, ticket } = context
   if (reason instanceof ConnectionClosedError) {
-    return new ConnectionClosedError(`${subject}${reason.message}`, { ...context, cause: reason })
+    const text = `${subject}${reason.message}`
+    return withoutStack(() => new ConnectionClosedError(text, { operation, ticket, cause: reason }))
   }
   const cause = reason instanceof ConnectionBrokenError && reason.cause !== undefined ? reason.cause : reason
-  return new ConnectionBrokenError(`${subject}the connection was lost: ${reason.message}`, {
-    ...context,
-    cause,
-  })
+  const text = `${subject}the connection was lost: ${reason.message}`
+  return withoutStack(() => new ConnectionBrokenError(text, { operation, ticket, cause }))
 }
 
 /** The same error of the broker, with the operation that it is about. */
 export function withContext(error: AmqpError, { operation, ticket }: ErrorContext): AmqpError {
   const ErrorClass = error.constructor as AmqpErrorClass
   const subject = operation === undefined ? '' : `${operation}: `
-  const { replyCode, classId, methodId } = error
-  return new ErrorClass(`${subject}${error.message}`, {
-    operation,
-    ticket,
-    replyCode,
-    classId,
-    methodId,
-    cause: error.cause,
-  })
+  const { replyCode, classId, methodId, cause } = error
+  const all = { operation, ticket, replyCode, classId, methodId, cause }
+  return withoutStack(() => new ErrorClass(`${subject}${error.message}`, all))
 }
 
 /** The error of an operation whose `timeout` ran out. */
 export function timedOut(operation: string, milliseconds: number, context: ErrorContext): TimeoutError {
-  return new TimeoutError(`${operation}: no outcome within ${milliseconds} ms`, context)
+  return withoutStack(() => new TimeoutError(`${operation}: no outcome within ${milliseconds} ms`, context))
+}
+
+/**
+ * Makes an error, or many, about something that came from the network or from a timer. A stack would name nothing but functions of
+ * this library, and takes most of the time where a million promises reject at once.
+ */
+export function withoutStack<T>(make: () => T): T {
+  const limit = Error.stackTraceLimit
+  if (limit === 0) return make()
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = limit
+  }
 }
 
 /** Adds the operation to an error of this library that arose where the operation was not known. */

@@ -6,7 +6,13 @@ import {
   ConnectionClosedError,
   NotFoundError,
 } from '../../src/errors.js'
-import { connectionLost, withContext, withOperation } from '../../src/operation-errors.js'
+import {
+  connectionLost,
+  timedOut,
+  withContext,
+  withOperation,
+  withoutStack,
+} from '../../src/operation-errors.js'
 
 describe('the loss of a connection', () => {
   test('is ConnectionClosedError where the client was closed', () => {
@@ -62,5 +68,39 @@ describe('an error that arose where the operation was not known', () => {
     const foreign = new RangeError('not ours')
     expect(withOperation(named, context)).toBe(named)
     expect(withOperation(foreign, context)).toBe(foreign)
+  })
+})
+
+describe('an error about what came from the network or a timer', () => {
+  const context = { operation: 'queueBind', ticket: 7 }
+
+  test.each([
+    ['a timeout', () => timedOut('queueBind', 10, context)],
+    ['a lost connection', () => connectionLost(new ConnectionBrokenError('gone'), context)],
+    ['a closed client', () => connectionLost(new ConnectionClosedError('closed'), context)],
+    ['an error of the broker', () => withContext(new NotFoundError('no queue'), context)],
+  ])('has no stack frames: %s', (_, make) => {
+    const error = make()
+    expect(error.stack).toBe(`${error.name}: ${error.message}`)
+    expect(error).toMatchObject(context)
+  })
+
+  test('leaves the limit on stack frames as it was', () => {
+    const limit = Error.stackTraceLimit
+    try {
+      Error.stackTraceLimit = 7
+      withoutStack(() => new Error('made'))
+      expect(Error.stackTraceLimit).toBe(7)
+      const failure = new RangeError('not made')
+      const make = (): Error => {
+        expect(Error.stackTraceLimit).toBe(0)
+        throw failure
+      }
+      expect(() => withoutStack(make)).toThrow(failure)
+      expect(Error.stackTraceLimit).toBe(7)
+      expect(new Error('later').stack).toContain('operation-errors.test')
+    } finally {
+      Error.stackTraceLimit = limit
+    }
   })
 })
