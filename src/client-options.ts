@@ -89,8 +89,10 @@ export interface ClientOptions {
   /** The number of operations that may wait; further ones reject with `ResourceError`. @default 100000 */
   maxPendingOperations?: number
   /**
-   * The bytes of publishes that may be unsent or unconfirmed; further ones reject with `ResourceError`.
-   * @default 268435456
+   * The memory that publishes may take up while they are unsent or unconfirmed, in bytes; further ones reject with
+   * `ResourceError`. Each counts with its encoded size and about 700 bytes for itself, 600 more with `signal` or
+   * `timeout`. The default leaves enough room in a container of 512 MB: some 150,000 small messages.
+   * @default 134217728
    */
   maxPendingPublishBytes?: number
   /**

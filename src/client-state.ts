@@ -64,6 +64,11 @@ export interface ClientMetrics {
   readonly returned: number
   /** Publishes that were sent again after the loss of a channel or the connection. */
   readonly resent: number
+  /**
+   * Publishes without a confirm that were written, and that the broker has dropped or may not have read, because it closed
+   * their channel or the connection was lost.
+   */
+  readonly lost: number
   /** Messages that were received. */
   readonly delivered: number
   /** Messages that were acked, nacked or rejected. */
@@ -76,7 +81,7 @@ export interface ClientMetrics {
   readonly bytesSent: number
   /** Publishes that are neither confirmed nor failed. */
   readonly pendingPublishes: number
-  /** The encoded size of these publishes, in bytes. */
+  /** The memory that these publishes take up, in bytes: their encoded size, and an estimate of the rest. */
   readonly pendingPublishBytes: number
   /** Operations that are in progress or waiting. */
   readonly pendingOperations: number

@@ -111,9 +111,8 @@ export interface MessageCountResult {
 /** Options of `basicPublish`: delivery options, headers, and the properties of the message. */
 export interface PublishOptions extends OperationOptions, MessageProperties {
   /**
-   * If no queue matches, the broker returns the message and the promise rejects with `NoRouteError`. Requires
-   * `confirm`.
-   * @default false
+   * If no queue matches, the broker returns the message and the promise rejects with `NoRouteError`; with
+   * `confirm: false`, the client emits `return` instead. @default false
    */
   mandatory?: boolean
   /**

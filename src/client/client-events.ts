@@ -1,7 +1,7 @@
 /** Owns the types of the events that a client emits. */
 
 import type { ReconnectAttempt, ServerInfo, TopologyEntity } from '../client-state.js'
-import type { AmqpError } from '../errors.js'
+import type { AmqpError, ReturnedMessage } from '../errors.js'
 
 /** The events of a client, with their arguments. No event has to be listened to. */
 export interface ClientEvents {
@@ -21,6 +21,16 @@ export interface ClientEvents {
   blocked: [reason: string]
   /** The broker takes messages again. */
   unblocked: []
+  /**
+   * A message that was published with `confirm: false` and `mandatory` came back: no queue matched (AMQP 0-9-1,
+   * `basic.return`). With a confirm, the promise of the publish rejects with `NoRouteError` instead.
+   */
+  return: [message: ReturnedMessage, replyCode: number, replyText: string]
+  /**
+   * Up to `count` messages that were published with `confirm: false` did not reach the broker: it closed their channel,
+   * over one of them that it refused, or the connection was lost.
+   */
+  lost: [count: number, error: AmqpError]
   /** The client is closed, whatever the cause. */
   close: []
 }

@@ -13,6 +13,8 @@ export const PERSISTENT = 2
 const MAX_EXPIRATION = 4_294_967_295
 /** Headers that name more routing keys (RabbitMQ, "Sender-selected Distribution"). */
 const ROUTING_HEADERS = ['CC', 'BCC'] as const
+/** What a stream filters by (RabbitMQ, "Stream Filtering"). */
+const STREAM_FILTER = 'x-stream-filter-value'
 /** The pseudo-queue of RabbitMQ's direct reply-to. */
 const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to'
 
@@ -74,5 +76,9 @@ function checkBrokerRules({ expiration, deliveryMode, replyTo, headers }: Publis
     if (value !== undefined && !Array.isArray(value)) {
       throw new ArgumentError(`headers.${name} must be an array of routing keys`)
     }
+  }
+  const filter = headers[STREAM_FILTER]
+  if (filter !== undefined && typeof filter !== 'string') {
+    throw new ArgumentError(`headers['${STREAM_FILTER}'] must be a string`)
   }
 }

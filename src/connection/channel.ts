@@ -58,6 +58,8 @@ export class ChannelListener {
   onFlow(_active: boolean): void {}
   /** The channel was closed by the broker, or `lost` with its connection. */
   onClosed(_error: AmqpError, _lost: boolean): void {}
+  /** The broker agreed to the closing of the channel: its number is free. */
+  onReleased(): void {}
 }
 
 /** A reply, with its content where it has one (basic.get-ok). */
@@ -126,7 +128,7 @@ export class Channel {
     this.#host.outbox.method(this.number, name, args)
   }
 
-  /** Closes the channel. Requests in progress end with `reason`; the listener is told nothing more. */
+  /** Closes the channel. Requests in progress end with `reason`; the listener is told only that it is released. */
   close(reason: AmqpError): void {
     if (!this.isOpen) return
     this.#state = 'closing'
@@ -284,6 +286,7 @@ export class Channel {
     this.#state = 'closed'
     debugChannel('channel %d: closed', this.number)
     this.#host.onChannelClosed(this)
+    this.#listener.onReleased()
   }
 }
 

@@ -76,7 +76,7 @@ export function resolveConfig(url: string, options: ClientOptions): ConnectionCo
     operationConcurrency: whole('operationConcurrency', options.operationConcurrency, 32, 1, 65_535),
     maxPendingOperations: whole('maxPendingOperations', options.maxPendingOperations, 100_000, 1),
     maxPendingPublishes: whole('maxPendingPublishes', options.maxPendingPublishes, 1_000_000, 1),
-    maxPendingPublishBytes: whole('maxPendingPublishBytes', options.maxPendingPublishBytes, 268_435_456, 1),
+    maxPendingPublishBytes: whole('maxPendingPublishBytes', options.maxPendingPublishBytes, 134_217_728, 1),
     maxMessageSize: whole('maxMessageSize', options.maxMessageSize, 134_217_728, 1),
     transport: checkTransport(options.transport),
     separatePublishing: separatePublishing(options),

@@ -6,6 +6,7 @@ export class Metrics {
   nacked = 0
   returned = 0
   resent = 0
+  lost = 0
   delivered = 0
   settled = 0
   staleSettlements = 0

@@ -39,6 +39,9 @@ export class Outbox {
   readonly #trace = debugFrame.enabled
   #state: State = 'idle'
   #pieces: Uint8Array[] = []
+  /** What follows the pieces and is not among them yet, since more of the same slab may follow. */
+  #range: { readonly slab: Buffer; readonly from: number; to: number } | undefined
+  /** The bytes of the pieces and of the range. */
   #pieceBytes = 0
   /** Where the bytes begin that are in the slab but not yet among the pieces. */
   #taken = 0
@@ -140,6 +143,24 @@ export class Outbox {
     this.schedule()
   }
 
+  /** Sends a range of a slab by reference, as {@link reference} does; ranges that follow each other become one piece. */
+  range(slab: Buffer, from: number, to: number): void {
+    if (this.#locked) {
+      this.#deferred.push(() => this.range(slab, from, to))
+      return
+    }
+    this.#takeSlab(this.writer.buffer, this.writer.start)
+    this.#taken = this.writer.start
+    if (this.#range?.slab === slab && this.#range.to === from) {
+      this.#range.to = to
+    } else {
+      this.#endRange()
+      this.#range = { slab, from, to }
+    }
+    this.#pieceBytes += to - from
+    this.schedule()
+  }
+
   /** Sends the unit that was just encoded, of which the pieces hold every byte, with others in between by reference. */
   unitInPieces(pieces: readonly Uint8Array[]): void {
     this.#takeSlab(this.writer.buffer, this.writer.start)
@@ -204,6 +225,8 @@ export class Outbox {
     clearTimeout(this.#timer)
     this.#listeners = []
     this.#pieces = []
+    this.#range = undefined
+    this.#pieceBytes = 0
   }
 
   /** Makes a piece of a slab's bytes up to `end`. When the slab is full, a new one follows and `taken` starts over. */
@@ -213,7 +236,15 @@ export class Outbox {
     if (this.#pieceBytes >= WRITE_AT) this.#writePieces()
   }
 
+  #endRange(): void {
+    if (this.#range === undefined) return
+    const { slab, from, to } = this.#range
+    this.#range = undefined
+    this.#pieces.push(slab.subarray(from, to))
+  }
+
   #addPiece(piece: Uint8Array): void {
+    this.#endRange()
     const last = this.#pieces.at(-1)
     if (
       last !== undefined &&
@@ -232,7 +263,8 @@ export class Outbox {
   }
 
   #writePieces(): void {
-    if (this.#state === 'congested' || this.#state === 'closed' || this.#pieces.length === 0) return
+    if (this.#state === 'congested' || this.#state === 'closed' || this.#pieceBytes === 0) return
+    this.#endRange()
     const pieces = this.#pieces
     this.#metrics.bytesSent += this.#pieceBytes
     this.#pieces = []

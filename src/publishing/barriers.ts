@@ -8,9 +8,6 @@ import { encodeRequest } from '../connection/request.js'
 import { ignore } from '../util/promise.js'
 import type { PendingPublish } from './pending-publish.js'
 
-/** The most mandatory routes between two barriers: it bounds the search for a returned message. */
-const MAX_ROUTES = 1000
-
 const SELECT = encodeRequest('confirm.select', { noWait: false }, 0)
 
 export class Barriers {
@@ -18,44 +15,45 @@ export class Barriers {
   readonly #onAnswer: () => void
   #sent = 0
   #answered = 0
-  /** Something was written since the last barrier. */
-  #written = false
+  #written = 0
   /** Where the mandatory publishes go that were written since the last barrier. */
   readonly #routes = new Set<string>()
   /** The mandatory publishes that may still come back, in order. */
   #mandatory: PendingPublish[] = []
 
-  /** The first one puts the channel into confirm mode. `onAnswer` is called for each later one. */
+  /** The first one puts the channel into confirm mode. `onAnswer` is called for each one. */
   constructor(channel: Channel, onAnswer: () => void) {
     this.#channel = channel
     this.#onAnswer = onAnswer
-    this.send()
+    this.#send()
   }
 
-  send(): void {
-    this.#sent++
-    this.#written = false
-    this.#routes.clear()
-    this.#forgetReturned()
-    this.#channel.ask(SELECT, {}, () => this.#onReply(), ignore)
+  /** How many publishes were written since the last barrier. */
+  get written(): number {
+    return this.#written
+  }
+
+  /** There is an answered barrier behind everything that is written. */
+  get allAnswered(): boolean {
+    return this.#written === 0 && (this.#answered === this.#sent || this.#sent === 1)
   }
 
   /** Sees to it that there is a barrier behind everything that is written. */
   enclose(): void {
-    if (this.#written) this.send()
+    if (this.#written > 0) this.#send()
   }
 
   /** A mandatory publish is written next: since the last barrier, no other one went to the same route. */
   beforeMandatory(route: string): void {
-    if (this.#routes.has(route) || this.#routes.size >= MAX_ROUTES) this.send()
+    if (this.#routes.has(route)) this.#send()
     this.#routes.add(route)
   }
 
   /** A publish is written. */
   afterWrite(publish: PendingPublish): void {
     publish.barriersBefore = this.#sent
-    this.#written = true
     if (publish.route !== undefined) this.#mandatory.push(publish)
+    this.#written++
   }
 
   /** The publish that a returned message is about: the one to its route behind the last answered barrier. */
@@ -74,9 +72,16 @@ export class Barriers {
     return publish.barriersBefore < this.#answered
   }
 
-  #onReply(): void {
-    this.#answered++
-    if (this.#answered > 1) this.#onAnswer()
+  #send(): void {
+    this.#sent++
+    this.#written = 0
+    this.#routes.clear()
+    this.#forgetReturned()
+    const onReply = (): void => {
+      this.#answered++
+      this.#onAnswer()
+    }
+    this.#channel.ask(SELECT, {}, onReply, ignore)
   }
 
   /** What lies before the last answered barrier cannot come back any more. */

@@ -1,74 +1,84 @@
 /**
- * Owns one life of the channel for publishes with confirms (RabbitMQ, "Publisher Confirms"): what is in flight on it, and
- * which publish a confirm, a return or the closed channel is about. The broker names none of them, so barriers do. What
- * was in flight when the channel closed and is not to blame is sent again, in order.
+ * Owns one life of a channel for publishes with confirms (RabbitMQ, "Publisher Confirms"): what is in flight on it, and
+ * which publish a confirm or a return is about. The broker names none of them, so barriers do. What follows from the end of
+ * the channel is for its host to say.
  */
 import { BASIC_PUBLISH } from '../codec/methods.gen.js'
 import { type Channel, ChannelListener } from '../connection/channel.js'
 import type { Content } from '../connection/content.js'
+import type { Metrics } from '../connection/metrics.js'
 import { debugChannel } from '../debug.js'
-import {
-  type AmqpError,
-  ConnectionBrokenError,
-  type ErrorContext,
-  NackedError,
-  NoRouteError,
-  NotImplementedError,
-} from '../errors.js'
-import { withContext } from '../operation-errors.js'
+import { type AmqpError, NackedError, NoRouteError } from '../errors.js'
+import { withoutStack } from '../operation-errors.js'
 import { Barriers } from './barriers.js'
 import { ConfirmRing } from './confirm-ring.js'
-import { CulpritSearch } from './culprit-search.js'
 import { type PendingPublish, routeOf } from './pending-publish.js'
-import type { PublishChannel, PublishChannelHost, PublishConnection, PublishKind } from './publish-channel.js'
-import { readReturned } from './returned-message.js'
+import type { PublishConnection } from './publish-channel.js'
+import { noRouteText, readReturned } from './returned-message.js'
 
-/** Publishing with confirms, on the channel of a number. */
-export function withConfirms(number: number): PublishKind {
-  const search = new CulpritSearch()
-  return {
-    number,
-    check: (_message, info) => {
-      if (info === undefined || info.capabilities.publisher_confirms === true) return
-      throw new NotImplementedError(
-        'basicPublish: the broker has no publisher confirms; publish with confirm: false',
-      )
-    },
-    open: (connection, host) => new ConfirmChannel(number, connection, host, search),
-    reset: () => search.reset(),
-  }
+/** What a confirm channel needs, and whom it tells. */
+export interface ConfirmChannelHost {
+  readonly metrics: Metrics
+  /** A barrier is answered: the broker has dealt with what lies before it. */
+  onAnswered(channel: ConfirmChannel): void
+  /** Publishes are confirmed, or refused; less is in flight. */
+  onConfirmed(channel: ConfirmChannel): void
+  /** The broker takes publishes again (channel.flow). */
+  onUnpaused(): void
+  /** The channel was closed by the broker, or `lost` with its connection, with these in flight. */
+  onClosed(channel: ConfirmChannel, error: AmqpError, lost: boolean, inFlight: PendingPublish[]): void
+  /** A channel that was closed is gone: another one may have its number. */
+  onReleased(): void
 }
 
-class ConfirmChannel extends ChannelListener implements PublishChannel {
-  readonly #host: PublishChannelHost
-  readonly #search: CulpritSearch
+export class ConfirmChannel extends ChannelListener {
+  readonly #host: ConfirmChannelHost
   readonly #channel: Channel
   readonly #barriers: Barriers
-  readonly #unconfirmed = new ConfirmRing<PendingPublish>()
+  readonly #unconfirmed = new ConfirmRing<PendingPublish>(publish => publish.compact())
   /** Those in flight that are settled, but may still close the channel. */
   #abandoned: PendingPublish[] = []
-  /** The one in flight may make the broker close the channel; the next one waits for its outcome. */
-  #alone: PendingPublish | undefined
   /** The broker asked for a pause (channel.flow). */
   #paused = false
+  /** The last delivery tag at the last call of {@link age}, and at the one before. */
+  #seenTag = 0
+  #staleTag = 0
 
-  constructor(
-    number: number,
-    connection: PublishConnection,
-    host: PublishChannelHost,
-    search: CulpritSearch,
-  ) {
+  /** Opens the channel of a reserved number, or any. Throws {@link ResourceError} if there is none. */
+  constructor(connection: PublishConnection, host: ConfirmChannelHost, reserved?: number) {
     super()
     this.#host = host
-    this.#search = search
-    this.#channel = connection.openChannel(this, number)
+    this.#channel = connection.openChannel(this, reserved)
     this.#barriers = new Barriers(this.#channel, () => this.#onBarrier())
   }
 
-  mayFollow({ risk }: PendingPublish): boolean {
-    if (this.#paused) return false
-    if (this.#unconfirmed.size === 0) return true
-    return this.#alone === undefined && risk === undefined && this.#search.hasRoom
+  get number(): number {
+    return this.#channel.number
+  }
+
+  /** How many publishes are in flight. */
+  get inFlight(): number {
+    return this.#unconfirmed.size
+  }
+
+  /** The broker asked for a pause. */
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  /** The broker has dealt with everything that was written, whether it is confirmed or not. */
+  get allAnswered(): boolean {
+    return this.#barriers.allAnswered
+  }
+
+  /** How many publishes were written since the last barrier: so many are suspects when the channel closes. */
+  get written(): number {
+    return this.#barriers.written
+  }
+
+  /** Sees to it that the broker says when it has dealt with everything that is written. */
+  enclose(): void {
+    this.#barriers.enclose()
   }
 
   beforeWrite({ route }: PendingPublish): void {
@@ -76,31 +86,67 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
   }
 
   afterWrite(publish: PendingPublish): void {
-    this.#barriers.afterWrite(publish)
     publish.deliveryTag = this.#unconfirmed.add(publish)
-    if (publish.risk !== undefined) this.#alone = publish
-    if (!this.#search.active) return
-    this.#search.onWritten()
-    this.#barriers.send()
+    this.#barriers.afterWrite(publish)
   }
 
-  /** It is forgotten as soon as a barrier says that it is not what closes the channel. */
-  abandon(publish: PendingPublish): void {
+  /** The broker has dealt with a publish of this channel. */
+  isAnswered(publish: PendingPublish): boolean {
+    return this.#barriers.isAnswered(publish)
+  }
+
+  /**
+   * One that is settled is forgotten as soon as a barrier says that it is not what closes the channel. Returns false if it
+   * is not in flight here.
+   */
+  abandon(publish: PendingPublish): boolean {
+    if (this.#unconfirmed.get(publish.deliveryTag) !== publish) return false
     if (this.#barriers.isAnswered(publish)) {
       this.#unconfirmed.remove(publish.deliveryTag)
-      if (this.#unconfirmed.size === 0) this.#onAllConfirmed()
-      return
+      this.#host.onConfirmed(this)
+    } else {
+      this.#abandoned.push(publish)
+      this.#barriers.enclose()
     }
-    this.#abandoned.push(publish)
-    this.#barriers.enclose()
+    return true
   }
 
+  /** Takes all that is in flight, in order. */
   takeInFlight(): PendingPublish[] {
     return this.#unconfirmed.drain()
   }
 
+  /** What is in flight now is stale when this is called the next time. */
+  age(): void {
+    this.#staleTag = this.#seenTag
+    this.#seenTag = this.#unconfirmed.lastTag
+  }
+
+  /** How many of those in flight are stale. */
+  countStale(): number {
+    return this.#unconfirmed.countUpTo(this.#staleTag)
+  }
+
+  /**
+   * The publishes in flight that an error of the channel may be about: those between the last answered barrier and the next
+   * one, where the error names a publish, and of these those to the exchange that it names.
+   */
+  suspectsOf(
+    { classId = 0, methodId = 0, message }: AmqpError,
+    inFlight: PendingPublish[],
+  ): PendingPublish[] {
+    if (((classId << 16) | methodId) !== BASIC_PUBLISH) return []
+    const suspects = inFlight.filter(publish => this.#barriers.isBehindLastAnswer(publish))
+    const named = suspects.filter(({ exchange }) => message.includes(`exchange '${exchange}' in vhost`))
+    return named.length > 0 ? named : suspects
+  }
+
+  /** Nothing is in flight, and nothing will be. */
+  close(reason: AmqpError): void {
+    this.#channel.close(reason)
+  }
+
   override onConfirm(deliveryTag: number, multiple: boolean, acked: boolean): void {
-    this.#search.onProgress()
     const unconfirmed = this.#unconfirmed
     const before = unconfirmed.size
     unconfirmed.confirm(deliveryTag, multiple, acked ? resolve : nack)
@@ -108,95 +154,48 @@ class ConfirmChannel extends ChannelListener implements PublishChannel {
     const { metrics } = this.#host
     if (acked) metrics.confirmed += confirmed
     else metrics.nacked += confirmed
-    if (unconfirmed.size === 0) this.#onAllConfirmed()
+    this.#host.onConfirmed(this)
   }
 
   override onReturn(content: Content): void {
-    const { replyCode, replyText, message } = readReturned(content)
+    const returned = readReturned(content)
+    const { replyCode, message } = returned
     const publish = this.#barriers.findReturned(routeOf(message.exchange, message.routingKey))
     if (publish === undefined) {
-      debugChannel(
-        'channel %d: a message came back that nobody waits for: %s',
-        this.#channel.number,
-        replyText,
-      )
+      debugChannel('channel %d: a message came back that nobody waits for', this.#channel.number)
       return
     }
     this.#host.metrics.returned++
-    const text = `basicPublish: ${replyText}: '${message.routingKey}' at exchange '${message.exchange}' (${replyCode})`
+    const text = `basicPublish: ${noRouteText(returned)}`
     publish.reject(new NoRouteError(text, message, { ...publish.context, replyCode }))
   }
 
   override onFlow(active: boolean): void {
     this.#paused = !active
-    if (active) this.#host.writePending()
+    if (active) this.#host.onUnpaused()
   }
 
   override onClosed(error: AmqpError, lost: boolean): void {
-    const inFlight = this.takeInFlight()
-    if (lost) this.#host.onChannelLost(error, inFlight)
-    else this.#onClosedByBroker(error, inFlight)
+    this.#host.onClosed(this, error, lost, this.takeInFlight())
   }
 
-  #onClosedByBroker(error: AmqpError, inFlight: PendingPublish[]): void {
-    const suspects = this.#suspectsOf(error, inFlight)
-    const [culprit] = suspects
-    if (suspects.length === 1 && culprit !== undefined) {
-      this.#host.risks.forgetExchange(culprit.exchange)
-      culprit.reject(withContext(error, culprit.context))
-    }
-    if (suspects.length === 0 && inFlight.length > 0 && !this.#search.mayRetry()) {
-      for (const publish of inFlight) publish.reject(withContext(error, publish.context))
-    }
-    for (const publish of inFlight) {
-      if (!publish.repeatable) publish.reject(lostWithChannel(error, publish.context))
-    }
-    const again = this.#host.putBack(inFlight)
-    debugChannel(
-      'channel %d: %d of %d publishes in flight are sent again',
-      this.#channel.number,
-      again,
-      inFlight.length,
-    )
-    this.#search.onClosed(suspects.length, again)
-    this.#host.onChannelClosed()
+  override onReleased(): void {
+    this.#host.onReleased()
   }
 
   #onBarrier(): void {
-    if (this.#abandoned.length === 0) return
+    if (this.#abandoned.length > 0) this.#forgetAbandoned()
+    this.#host.onAnswered(this)
+  }
+
+  #forgetAbandoned(): void {
     const unanswered: PendingPublish[] = []
     for (const publish of this.#abandoned) {
       if (this.#barriers.isAnswered(publish)) this.#unconfirmed.remove(publish.deliveryTag)
       else unanswered.push(publish)
     }
     this.#abandoned = unanswered
-    if (this.#unconfirmed.size === 0) this.#onAllConfirmed()
   }
-
-  /** Nothing is in flight. */
-  #onAllConfirmed(): void {
-    if (this.#alone?.risk !== undefined) this.#host.risks.markProven(this.#alone.risk)
-    this.#alone = undefined
-    this.#search.onAllConfirmed()
-    this.#host.writePending()
-  }
-
-  /** The publishes that may have closed the channel: those behind the last answered barrier. */
-  #suspectsOf(
-    { classId = 0, methodId = 0, message }: AmqpError,
-    inFlight: PendingPublish[],
-  ): PendingPublish[] {
-    if (((classId << 16) | methodId) !== BASIC_PUBLISH) return []
-    const suspects = inFlight.filter(publish => this.#barriers.isBehindLastAnswer(publish))
-    const named = suspects.filter(({ exchange }) => message.includes(`exchange '${exchange}' in vhost`))
-    return named.length === 1 ? named : suspects
-  }
-}
-
-/** The outcome of a publish that must not be sent twice. */
-function lostWithChannel(cause: AmqpError, context: ErrorContext): AmqpError {
-  const text = `basicPublish: its channel was closed before a confirm: ${cause.message}`
-  return new ConnectionBrokenError(text, { ...context, cause })
 }
 
 function resolve(publish: PendingPublish): void {
@@ -204,7 +203,6 @@ function resolve(publish: PendingPublish): void {
 }
 
 function nack(publish: PendingPublish): void {
-  publish.reject(
-    new NackedError('basicPublish: the broker refused the message (basic.nack)', publish.context),
-  )
+  const text = 'basicPublish: the broker refused the message (basic.nack)'
+  publish.reject(withoutStack(() => new NackedError(text, publish.context)))
 }

@@ -4,6 +4,7 @@
  * ring grow. Knows nothing of what a confirm means.
  */
 import { CommandInvalidError } from '../errors.js'
+import { ignore } from '../util/promise.js'
 
 /** A full ring of which at most this share is in use does not grow. */
 const SPARSE = 1 / 4
@@ -19,10 +20,37 @@ export class ConfirmRing<T> {
   #inRing = 0
   /** The unconfirmed ones of tags before the ring, in order. */
   readonly #late = new Map<number, T>()
+  readonly #onLate: (entry: T) => void
+
+  /** `onLate` is called with an entry that stays unconfirmed long after those behind it. */
+  constructor(onLate: (entry: T) => void = ignore) {
+    this.#onLate = onLate
+  }
 
   /** How many are unconfirmed. */
   get size(): number {
     return this.#inRing + this.#late.size
+  }
+
+  /** The tag of the last publish, or 0. */
+  get lastTag(): number {
+    return this.#next - 1
+  }
+
+  /** The unconfirmed entry of a tag. */
+  get(tag: number): T | undefined {
+    if (tag < this.#first) return this.#late.get(tag)
+    return tag < this.#next ? this.#slots[tag & this.#mask] : undefined
+  }
+
+  /** How many up to a tag are unconfirmed. */
+  countUpTo(tag: number): number {
+    let count = 0
+    for (const late of this.#late.keys()) if (late <= tag) count++
+    for (let at = this.#first; at <= tag && at < this.#next; at++) {
+      if (this.#slots[at & this.#mask] !== undefined) count++
+    }
+    return count
   }
 
   /** A publish was sent: returns its delivery tag, the next one of its channel. */
@@ -92,6 +120,7 @@ export class ConfirmRing<T> {
       this.#slots[at] = undefined
       this.#inRing--
       this.#late.set(this.#first, entry)
+      this.#onLate(entry)
     }
     this.#advance()
   }

@@ -11,7 +11,19 @@ import type { EncodedMessage } from './message-encoder.js'
 import type { OutgoingMessage } from './message-envelope.js'
 import type { PublishBudget } from './publish-budget.js'
 import type { Risky } from './publish-risk.js'
-import { reframe } from './reframe.js'
+import { onChannel, reframe } from './reframe.js'
+
+/** What a pending publish takes beside its bytes: itself, its promise and what settles that. Measured. */
+const OVERHEAD = 700
+/** What the watch over `signal` and `timeout` takes: a timer, a listener. */
+const WATCH_OVERHEAD = 600
+/** What each piece of a body takes that is not copied. */
+const PIECE_OVERHEAD = 200
+
+/** A text of so many characters may be of so many bytes that its size matters. */
+const LONG_TEXT = 40_000
+
+const NONE: EncodedMessage = { slab: Buffer.alloc(0), from: 0, to: 0, pieces: undefined, size: 0 }
 
 export class PendingPublish implements ListItem<PendingPublish>, Risky {
   readonly ticket: number
@@ -22,18 +34,17 @@ export class PendingPublish implements ListItem<PendingPublish>, Risky {
   readonly repeatable: boolean
   readonly userId: string | undefined
   readonly maxSize: number
-  /** What may make the broker close the channel over it, when it is written: then no other such one is in flight. */
+  /** What may make the broker close the channel over it, when it is written: then it has a channel of its own. */
   risk: string | undefined
+  suspect = false
   /** How many barriers its channel had sent before it. */
   barriersBefore = 0
   /** It was written before. */
   written = false
-  /** How often it was in flight when the broker ended the connection over an error in what was sent. */
+  /** How often it was among those that can have made the broker end the connection. */
   connectionFaults = 0
   /** In flight with confirms: its delivery tag. */
   deliveryTag = 0
-  /** Ends the watch over `signal` and `timeout`. */
-  stopWatching: (() => void) | undefined
   /** Its neighbours among those that are not written yet. */
   previous: PendingPublish | undefined
   next: PendingPublish | undefined
@@ -42,6 +53,8 @@ export class PendingPublish implements ListItem<PendingPublish>, Risky {
   #reject: (reason: unknown) => void
   #encoded: EncodedMessage | undefined
   #heldBytes = 0
+  /** Ends the watch over `signal` and `timeout`. */
+  #stopWatching: (() => void) | undefined
 
   constructor(
     ticket: number,
@@ -55,8 +68,7 @@ export class PendingPublish implements ListItem<PendingPublish>, Risky {
     this.route = mandatory ? routeOf(exchange, routingKey) : undefined
     this.repeatable = retry
     this.userId = properties?.userId
-    // Of a text, its UTF-8 is at most so many bytes.
-    this.maxSize = typeof body === 'string' ? 3 * body.length : body.length
+    this.maxSize = typeof body === 'string' ? sizeOf(body) : body.length
     this.#budget = budget
     this.#resolve = resolve
     this.#reject = reject
@@ -75,16 +87,36 @@ export class PendingPublish implements ListItem<PendingPublish>, Risky {
   /** Keeps its bytes until it is settled. */
   hold(encoded: EncodedMessage): void {
     this.#encoded = encoded
-    this.#heldBytes = encoded.size
-    this.#budget.add(encoded.size)
+    this.#heldBytes = encoded.size + OVERHEAD + (encoded.pieces?.length ?? 0) * PIECE_OVERHEAD
+    this.#budget.add(this.#heldBytes)
   }
 
-  /** Hands the bytes to the outbox, by reference. */
-  writeTo(outbox: Outbox): void {
-    const encoded = this.#encoded
-    if (encoded === undefined) return
-    if (encoded.pieces === undefined) outbox.reference(encoded.slab.subarray(encoded.from, encoded.to))
-    else for (const piece of encoded.pieces) outbox.reference(piece)
+  /** Its `signal` and `timeout` are watched; `stop` ends that. */
+  watch(stop: () => void): void {
+    if (this.settled) {
+      stop()
+      return
+    }
+    this.#stopWatching = stop
+    this.#heldBytes += WATCH_OVERHEAD
+    this.#budget.grow(WATCH_OVERHEAD)
+  }
+
+  /** Hands the bytes to the outbox, by reference, for a channel. */
+  writeTo(outbox: Outbox, channel: number): void {
+    if (this.#encoded === undefined) return
+    const { slab, from, to, pieces } = onChannel(this.#encoded, channel)
+    if (pieces === undefined) outbox.range(slab, from, to)
+    else for (const piece of pieces) outbox.reference(piece)
+  }
+
+  /** Takes its bytes out of the slab that they share with those of others, which may be gone long since. */
+  compact(): void {
+    const { slab, from, to, pieces, size } = this.#encoded ?? NONE
+    if (pieces !== undefined || size === slab.length) return
+    const own = Buffer.allocUnsafeSlow(size)
+    slab.copy(own, 0, from, to)
+    this.#encoded = { slab: own, from: 0, to: size, pieces, size }
   }
 
   /** Cuts its body into frames anew, for a connection with a lower limit; rejects it if that is not possible. */
@@ -112,7 +144,7 @@ export class PendingPublish implements ListItem<PendingPublish>, Risky {
   #settle(): boolean {
     if (this.#encoded === undefined) return false
     this.#encoded = undefined
-    this.stopWatching?.()
+    this.#stopWatching?.()
     this.#budget.remove(this.#heldBytes)
     return true
   }
@@ -126,4 +158,9 @@ export function routeOf(exchange: string, routingKey: string): string {
 /** Names a publish in errors. */
 export function publishContext(ticket: number): ErrorContext {
   return { operation: 'basicPublish', ticket }
+}
+
+/** The size of a text in UTF-8; of a short one, the most that it can be. */
+function sizeOf(text: string): number {
+  return text.length < LONG_TEXT ? 3 * text.length : Buffer.byteLength(text)
 }

@@ -42,6 +42,11 @@ export class PublishBudget {
     this.#bytes += bytes
   }
 
+  /** A publish that is pending takes so many bytes more. */
+  grow(bytes: number): void {
+    this.#bytes += bytes
+  }
+
   /** A publish of so many bytes is settled. */
   remove(bytes: number): void {
     this.#count--

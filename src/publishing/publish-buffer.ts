@@ -5,24 +5,34 @@
  */
 import type { Metrics } from '../connection/metrics.js'
 import { type AmqpError, ResourceError } from '../errors.js'
-import { connectionLost, timedOut, withOperation } from '../operation-errors.js'
+import { connectionLost, timedOut, withOperation, withoutStack } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
-import { isConnectionFault, MAX_CONNECTION_FAULTS } from '../reply-codes.js'
 import type { TicketCounter } from '../ticket.js'
 import { checkAbortOptions, watchAbort } from '../util/abort.js'
-import { LinkedList } from '../util/linked-list.js'
-import { Writer } from '../wire/writer.js'
+import { ConnectionSuspects } from './connection-suspects.js'
 import { encodeMessage } from './message-encoder.js'
 import { EnvelopeCache, type OutgoingMessage } from './message-envelope.js'
 import { PendingPublish, publishContext } from './pending-publish.js'
 import type { PublishBudget } from './publish-budget.js'
-import type { PublishChannel, PublishChannelHost, PublishConnection, PublishKind } from './publish-channel.js'
+import type {
+  PublishChannel,
+  PublishChannelHost,
+  PublishConnection,
+  PublishEvents,
+  PublishKind,
+} from './publish-channel.js'
 import { PublishRisks } from './publish-risk.js'
+import { UnsentPublishes } from './unsent-publishes.js'
+
+/** At the end of the client, so many publishes have an error of their own; the rest share one. */
+const MOST_ERRORS = 10_000
 
 interface Online {
   readonly name: 'online'
   readonly connection: PublishConnection
-  /** Opened with the first publish, and after the broker has closed it with the next one. */
+  /** It follows a lost connection, and publishes have waited for it. */
+  readonly again: boolean
+  /** Opened with the first publish, and anew with the next one when it says that it is closed. */
   channel: PublishChannel | undefined
 }
 
@@ -32,23 +42,31 @@ const OFFLINE: State = { name: 'offline' }
 
 export class PublishBuffer implements PublishChannelHost {
   readonly metrics: Metrics
+  readonly events: PublishEvents
   readonly risks = new PublishRisks()
+  lastTicket = 0
   readonly #kind: PublishKind
   readonly #counter: TicketCounter
   readonly #budget: PublishBudget
-  /** What is not written yet, in order. */
-  readonly #unsent = new LinkedList<PendingPublish>()
   readonly #envelopes = new EnvelopeCache()
-  /** Where messages are encoded that have to wait. */
-  #unsentWriter: Writer | undefined
+  readonly #unsent: UnsentPublishes
   #state: State = OFFLINE
-  /** The limit on a frame of the last connection; what waits is encoded for it. */
-  #frameMax = 0
   #flushDue = false
+  /** A connection was lost. */
+  #wasLost = false
+  readonly #suspects = new ConnectionSuspects()
 
-  constructor(kind: PublishKind, counter: TicketCounter, budget: PublishBudget, metrics: Metrics) {
+  constructor(
+    kind: PublishKind,
+    counter: TicketCounter,
+    budget: PublishBudget,
+    metrics: Metrics,
+    events: PublishEvents,
+  ) {
     this.metrics = metrics
+    this.events = events
     this.#kind = kind
+    this.#unsent = new UnsentPublishes(kind.number, this.#envelopes)
     this.#counter = counter
     this.#budget = budget
   }
@@ -68,17 +86,13 @@ export class PublishBuffer implements PublishChannelHost {
   /** There is a connection: what waits leaves by it. */
   attach(connection: PublishConnection): void {
     if (this.#state.name === 'ended') return
+    // The channels of a connection may be lost after the connection itself: only now all of them are known.
+    this.#suspects.judge(this.risks)
     const { frameMax } = connection.outbox
-    if (isLower(frameMax, this.#frameMax)) {
-      for (let publish = this.#unsent.peek(); publish !== undefined; ) {
-        const { next } = publish
-        publish.reframe(frameMax)
-        if (publish.settled) this.#unsent.remove(publish)
-        publish = next
-      }
-    }
-    this.#frameMax = frameMax
-    this.#state = { name: 'online', connection, channel: undefined }
+    if (isLower(frameMax, this.#unsent.frameMax)) this.#unsent.reframe(frameMax)
+    this.#unsent.frameMax = frameMax
+    const again = this.#wasLost && this.#unsent.length > 0
+    this.#state = { name: 'online', connection, again, channel: undefined }
     this.writePending()
   }
 
@@ -87,7 +101,7 @@ export class PublishBuffer implements PublishChannelHost {
     if (this.#state.name !== 'online') return
     this.#state = OFFLINE
     this.#flushDue = false
-    this.#kind.reset()
+    this.#wasLost = true
   }
 
   /** Nothing will be sent any more. */
@@ -95,10 +109,8 @@ export class PublishBuffer implements PublishChannelHost {
     const state = this.#state
     if (state.name === 'ended') return
     this.#state = { name: 'ended', reason }
-    const inFlight = state.name === 'online' ? (state.channel?.takeInFlight() ?? []) : []
-    for (const publish of [...inFlight, ...this.#unsent.drain()]) {
-      publish.reject(connectionLost(reason, publish.context))
-    }
+    if (state.name === 'online') this.putBack(state.channel?.takeInFlight() ?? [])
+    this.#rejectAll(reason)
   }
 
   /** An exchange was deleted: the broker may close the channel over a publish to it. */
@@ -120,14 +132,11 @@ export class PublishBuffer implements PublishChannelHost {
       }
       const state = this.#state
       if (state.name !== 'online' || !this.#mayWrite(state, next)) return
-      const channel = this.#openFor(next, state)
-      if (channel === undefined) continue
       this.#unsent.shift()
-      channel.beforeWrite(next)
       if (next.written) this.metrics.resent++
-      next.writeTo(state.connection.outbox)
-      channel.afterWrite(next)
+      this.#writeUnsent(next, state)
     }
+    if (this.#state.name === 'online') this.#state.channel?.onCaughtUp()
   }
 
   onFlush(): void {
@@ -135,13 +144,12 @@ export class PublishBuffer implements PublishChannelHost {
     this.writePending()
   }
 
-  putBack(publishes: PendingPublish[]): number {
-    const again = publishes.filter(publish => !publish.settled)
-    for (const publish of again.toReversed()) {
-      publish.written = true
-      this.#unsent.unshift(publish)
-    }
-    return again.length
+  putBack(publishes: readonly PendingPublish[]): number {
+    return this.#unsent.putBack(publishes)
+  }
+
+  onExchangeMissing(exchange: string, lastTicket: number, error: AmqpError): void {
+    this.#unsent.rejectAll(exchange, lastTicket, error)
   }
 
   onChannelClosed(): void {
@@ -149,14 +157,12 @@ export class PublishBuffer implements PublishChannelHost {
     this.writePending()
   }
 
-  /** What was in flight waits for the next connection, unless it must not be sent twice. */
-  onChannelLost(reason: AmqpError, inFlight: PendingPublish[]): void {
-    const fault = isConnectionFault(reason)
+  /** What was in flight waits for the next connection, unless it must not be sent twice, or is why this one is lost. */
+  onChannelLost(reason: AmqpError, inFlight: PendingPublish[], suspects: PendingPublish[]): void {
     for (const publish of inFlight) {
-      if (!publish.repeatable || (fault && ++publish.connectionFaults >= MAX_CONNECTION_FAULTS)) {
-        publish.reject(connectionLost(reason, publish.context))
-      }
+      if (!publish.repeatable) publish.reject(connectionLost(reason, publish.context))
     }
+    this.#suspects.add(suspects, reason)
     this.putBack(inFlight)
   }
 
@@ -167,6 +173,7 @@ export class PublishBuffer implements PublishChannelHost {
     resolve: () => void,
     reject: (reason: unknown) => void,
   ): void {
+    this.lastTicket = ticket
     const { signal, timeout } = options
     if (signal !== undefined || timeout !== undefined) checkAbortOptions(options)
     signal?.throwIfAborted()
@@ -177,17 +184,29 @@ export class PublishBuffer implements PublishChannelHost {
     const publish = new PendingPublish(ticket, message, this.#budget, resolve, reject)
     // One that can be aborted waits for the end of the tick: until then nothing of it is sent.
     const atOnce = signal === undefined && state.name === 'online' && this.#unsent.length === 0
-    if (atOnce && this.#mayWrite(state, publish)) this.#write(publish, message, state)
-    else this.#add(publish, message)
+    if (atOnce && this.#mayWriteAtOnce(state, publish)) this.#write(publish, message, state)
+    else {
+      this.#unsent.add(publish, message)
+      this.#writeSoon()
+    }
     this.#rejectIfEnded(publish)
     this.metrics.published++
     if (signal !== undefined || timeout !== undefined) {
-      publish.stopWatching = watchAbort(
-        options,
-        reason => this.#abandon(publish, reason),
-        milliseconds => this.#abandon(publish, timedOut('basicPublish', milliseconds, publish.context)),
-      )
+      const onTimeout = (milliseconds: number): void =>
+        this.#abandon(publish, timedOut('basicPublish', milliseconds, publish.context))
+      publish.watch(watchAbort(options, reason => this.#abandon(publish, reason), onTimeout))
     }
+  }
+
+  /** Each has an error of its own, unless there are very many: these would take a second for each million. */
+  #rejectAll(reason: AmqpError): void {
+    withoutStack(() => {
+      const shared = connectionLost(reason, { operation: 'basicPublish' })
+      let count = 0
+      for (let publish = this.#unsent.shift(); publish !== undefined; publish = this.#unsent.shift()) {
+        publish.reject(count++ < MOST_ERRORS ? connectionLost(reason, publish.context) : shared)
+      }
+    })
   }
 
   /** A getter in the headers may have closed the client, while the publish was in nobody's hands. */
@@ -197,10 +216,15 @@ export class PublishBuffer implements PublishChannelHost {
     publish.reject(connectionLost(this.#state.reason, publish.context))
   }
 
+  /** What is risky may go by another channel than the one that it is encoded for: it takes the way of those that wait. */
+  #mayWriteAtOnce({ connection, channel }: Online, publish: PendingPublish): boolean {
+    if (!takesMore(connection) || this.risks.riskOf(publish) !== undefined) return false
+    return channel === undefined || channel.mayFollow(publish)
+  }
+
   /** Whether a publish may be written now. What was known of its risk when it was accepted may not hold any more. */
   #mayWrite({ connection, channel }: Online, publish: PendingPublish): boolean {
-    const { outbox } = connection
-    if (connection.blocked !== undefined || outbox.congested || outbox.locked) return false
+    if (!takesMore(connection)) return false
     publish.risk = this.risks.riskOf(publish)
     return channel === undefined || channel.mayFollow(publish)
   }
@@ -226,31 +250,18 @@ export class PublishBuffer implements PublishChannelHost {
     channel.afterWrite(publish)
   }
 
-  #add(publish: PendingPublish, message: OutgoingMessage): void {
-    // A getter in the headers may publish, too: that message takes another writer.
-    const writer = this.#unsentWriter ?? new Writer()
-    this.#unsentWriter = undefined
-    const encoded = encodeMessage(writer, this.#kind.number, message, this.#frameMax, this.#envelopes)
-    writer.commit()
-    this.#unsentWriter = writer
-    publish.hold(encoded)
-    this.#unsent.push(publish)
-    this.#writeSoon()
-  }
-
-  /** The channel for a publish that has waited; rejects the publish if the connection has none left. */
-  #openFor(publish: PendingPublish, state: Online): PublishChannel | undefined {
+  /** Writes a publish that has waited; rejects it if the connection has no channel left. */
+  #writeUnsent(publish: PendingPublish, state: Online): void {
     try {
-      return this.#channelOf(state)
+      this.#channelOf(state).write(publish)
     } catch (error) {
       if (!(error instanceof ResourceError)) throw error
       publish.reject(withOperation(error, publish.context))
-      return undefined
     }
   }
 
   #channelOf(state: Online): PublishChannel {
-    state.channel ??= this.#kind.open(state.connection, this)
+    state.channel ??= this.#kind.open(state.connection, this, state.again)
     return state.channel
   }
 
@@ -267,6 +278,11 @@ export class PublishBuffer implements PublishChannelHost {
     // Those behind it may have waited for it; but the same signal may be about to abandon them, too.
     this.#writeSoon()
   }
+}
+
+/** Whether bytes of publishes may be added to what the connection sends. */
+function takesMore({ blocked, outbox }: PublishConnection): boolean {
+  return blocked === undefined && !outbox.congested && !outbox.locked
 }
 
 /** Whether a limit on frames is lower than another; 0 means none. */

@@ -1,6 +1,6 @@
 /**
- * Owns what the two kinds of publishing channels, with and without confirms, have in common for the buffer before them.
- * Such a channel is one life of an AMQP channel: what it knows ends with it.
+ * Owns what the two kinds of publishing, with and without confirms, have in common for the buffer before them. What it
+ * knows of the messages that it has written ends with the connection, or before.
  */
 
 import type { ServerInfo } from '../client-state.js'
@@ -11,6 +11,7 @@ import type { AmqpError } from '../errors.js'
 import type { OutgoingMessage } from './message-envelope.js'
 import type { PendingPublish } from './pending-publish.js'
 import type { PublishRisks } from './publish-risk.js'
+import type { Returned } from './returned-message.js'
 
 /** The connection that is published on. */
 export interface PublishConnection {
@@ -18,36 +19,54 @@ export interface PublishConnection {
   readonly info: ServerInfo
   /** The broker's reason not to take publishes for now (connection.blocked). */
   readonly blocked: string | undefined
-  openChannel(listener: ChannelListener, reserved: number): Channel
+  /** Opens the channel of a reserved number, or any that is free. Throws {@link ResourceError} if there is none. */
+  openChannel(listener: ChannelListener, reserved?: number): Channel
 }
 
 export interface PublishChannel {
   /** Whether a publish may be written behind those that are in flight. */
   mayFollow(publish: PendingPublish): boolean
-  /** The bytes of a publish are written next. */
+  /** The bytes of a publish without risk are written next, on the channel of the kind's number. */
   beforeWrite(publish: PendingPublish): void
   /** They are written: the publish is in flight, or done. */
   afterWrite(publish: PendingPublish): void
+  /** Writes a publish that has waited. */
+  write(publish: PendingPublish): void
+  /** Everything that waited is written. */
+  onCaughtUp(): void
   /** One that is in flight is settled: nobody waits for its outcome any more. */
   abandon(publish: PendingPublish): void
-  /** Takes all that is in flight, in order. */
+  /** Takes all that is in flight. */
   takeInFlight(): PendingPublish[]
   /** Where no confirm says so: resolves when the broker has read everything that was written; never rejects. */
   sync?(): Promise<void>
+}
+
+/** What publishing tells of messages that nobody waits for any more. */
+export interface PublishEvents {
+  /** A message without a confirm came back. */
+  onReturned(returned: Returned): void
+  /** So many messages without a confirm are lost, or may be. */
+  onLost(count: number, error: AmqpError): void
 }
 
 /** What a publishing channel needs of the buffer before it. */
 export interface PublishChannelHost {
   readonly metrics: Metrics
   readonly risks: PublishRisks
+  readonly events: PublishEvents
+  /** The ticket of the publish that was accepted last. */
+  readonly lastTicket: number
   /** More may be written now. */
   writePending(): void
-  /** Puts what has to be sent again at the head of the buffer; returns how many that are. */
-  putBack(publishes: PendingPublish[]): number
+  /** Puts what has to be sent again back into the buffer, by their tickets; returns how many that are. */
+  putBack(publishes: readonly PendingPublish[]): number
+  /** The broker said that an exchange does not exist: that goes for all that wait up to a ticket and go there. */
+  onExchangeMissing(exchange: string, lastTicket: number, error: AmqpError): void
   /** The broker has closed the channel, and those in flight are taken care of. */
   onChannelClosed(): void
-  /** The channel is lost with its connection. */
-  onChannelLost(reason: AmqpError, inFlight: PendingPublish[]): void
+  /** The channel is lost with its connection; the suspects may be why. */
+  onChannelLost(reason: AmqpError, inFlight: PendingPublish[], suspects: PendingPublish[]): void
 }
 
 /** A kind of publishing channel. */
@@ -56,7 +75,6 @@ export interface PublishKind {
   readonly number: number
   /** Throws if a message cannot be published on this kind of channel. */
   check(message: OutgoingMessage, info: ServerInfo | undefined): void
-  open(connection: PublishConnection, host: PublishChannelHost): PublishChannel
-  /** The connection is lost: what was learnt of those in flight is of no use. */
-  reset(): void
+  /** `again`: publishes have waited since a connection was lost. Throws {@link ResourceError} if there is no channel of the number. */
+  open(connection: PublishConnection, host: PublishChannelHost, again: boolean): PublishChannel
 }

@@ -6,11 +6,11 @@ import type { Metrics } from '../connection/metrics.js'
 import type { ConnectionLoss } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
 import type { TicketCounter } from '../ticket.js'
-import { withConfirms } from './confirm-channel.js'
+import { withConfirms } from './confirmed-publishing.js'
 import type { OutgoingMessage } from './message-envelope.js'
 import { PublishBudget } from './publish-budget.js'
 import { PublishBuffer } from './publish-buffer.js'
-import type { PublishConnection } from './publish-channel.js'
+import type { PublishConnection, PublishEvents, PublishKind } from './publish-channel.js'
 import { withoutConfirms } from './unconfirmed-channel.js'
 
 const CONFIRMED_CHANNEL = 1
@@ -51,15 +51,13 @@ export class Publisher implements PublishConnectionListener {
     counter: TicketCounter,
     { maxPendingPublishes, maxPendingPublishBytes }: PublishLimits,
     metrics: Metrics,
+    events: PublishEvents,
   ) {
     this.#budget = new PublishBudget(maxPendingPublishes, maxPendingPublishBytes)
-    this.#confirmed = new PublishBuffer(withConfirms(CONFIRMED_CHANNEL), counter, this.#budget, metrics)
-    this.#unconfirmed = new PublishBuffer(
-      withoutConfirms(UNCONFIRMED_CHANNEL),
-      counter,
-      this.#budget,
-      metrics,
-    )
+    const bufferOf = (kind: PublishKind): PublishBuffer =>
+      new PublishBuffer(kind, counter, this.#budget, metrics, events)
+    this.#confirmed = bufferOf(withConfirms(CONFIRMED_CHANNEL))
+    this.#unconfirmed = bufferOf(withoutConfirms(UNCONFIRMED_CHANNEL))
   }
 
   /** How many publishes are pending, and how many bytes they are. */

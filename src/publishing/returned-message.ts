@@ -5,12 +5,15 @@ import type { Content } from '../connection/content.js'
 import type { ReturnedMessage } from '../errors.js'
 import { Reader } from '../wire/reader.js'
 
+/** A message that came back, and why. */
+export interface Returned {
+  readonly replyCode: number
+  readonly replyText: string
+  readonly message: ReturnedMessage
+}
+
 /** Copies the message: it outlives the chunk that it lies in. */
-export function readReturned(content: Content): {
-  replyCode: number
-  replyText: string
-  message: ReturnedMessage
-} {
+export function readReturned(content: Content): Returned {
   const { headerBytes, headerAt, headerEnd, bodyBytes, bodyAt, bodyEnd } = content
   const reader = new Reader(content.methodBytes, content.methodAt, content.methodEnd)
   const { replyCode, replyText, exchange, routingKey } = decodeBasicReturn(reader)
@@ -18,4 +21,9 @@ export function readReturned(content: Content): {
   const headers = decodeBasicHeaders(reader.reset(headerBytes, headerAt, headerEnd))
   const body = Buffer.from(bodyBytes.subarray(bodyAt, bodyEnd))
   return { replyCode, replyText, message: { exchange, routingKey, body, properties, headers } }
+}
+
+/** Says why a message came back, and where it went. */
+export function noRouteText({ replyCode, replyText, message }: Returned): string {
+  return `${replyText}: '${message.routingKey}' at exchange '${message.exchange}' (${replyCode})`
 }

@@ -33,12 +33,17 @@ export class LinkedList<T extends ListItem<T>> {
     this.#length++
   }
 
-  /** Adds an item at the front. */
-  unshift(item: T): void {
-    item.next = this.#first
-    if (this.#first === undefined) this.#last = item
-    else this.#first.previous = item
-    this.#first = item
+  /** Adds an item before another one of the list, or at the end. */
+  insert(item: T, before: T | undefined): void {
+    if (before === undefined) {
+      this.push(item)
+      return
+    }
+    item.previous = before.previous
+    item.next = before
+    if (before.previous === undefined) this.#first = item
+    else before.previous.next = item
+    before.previous = item
     this.#length++
   }
 
@@ -61,12 +66,5 @@ export class LinkedList<T extends ListItem<T>> {
     item.next = undefined
     this.#length--
     return true
-  }
-
-  /** Takes all items, in order. */
-  drain(): T[] {
-    const items: T[] = []
-    for (let item = this.shift(); item !== undefined; item = this.shift()) items.push(item)
-    return items
   }
 }

@@ -42,7 +42,10 @@ export class BareClient {
       onQueueRenamed: (from, to) => tell(`renamed ${from} ${to}`),
       onTopologyError: ({ kind, name }, error) => tell(`topology ${kind} ${name} ${error.name}`),
     })
-    this.#publisher = new Publisher(counter, limits, this.#metrics)
+    this.#publisher = new Publisher(counter, limits, this.#metrics, {
+      onReturned: ({ message }) => tell(`returned ${message.body}`),
+      onLost: count => tell(`lost ${count}`),
+    })
     this.#operations = new Operations(counter, limits.maxPendingOperations)
     const parts = [this.topology, this.#consumers(), this.#publisher, this.#operations]
     this.#connection = new RecoveringConnection(source, all, limits.frameMax, this.#metrics, parts, {

@@ -27,6 +27,9 @@ describe('a publish', () => {
     { replyTo: 'amq.rabbitmq.reply-to.g1h2AA5yZXBseUA' },
     { headers: { CC: ['a'], BCC: [] } },
     { headers: { CC: undefined, cc: 'a' } },
+    { headers: { 'x-stream-filter-value': 'eu' } },
+    { headers: { 'x-stream-filter-value': '' } },
+    { headers: { 'x-stream-filter-value': undefined } },
   ])('takes what RabbitMQ takes: %j', options => {
     expect(() => read(options)).not.toThrow()
   })
@@ -43,6 +46,9 @@ describe('a publish', () => {
     [{ replyTo: 'amq.rabbitmq.reply-to' }, 'replyTo'],
     [{ headers: { CC: 'a' } }, 'headers.CC'],
     [{ headers: { BCC: null } }, 'headers.BCC'],
+    [{ headers: { 'x-stream-filter-value': 1 } }, "headers['x-stream-filter-value']"],
+    [{ headers: { 'x-stream-filter-value': null } }, "headers['x-stream-filter-value']"],
+    [{ headers: { 'x-stream-filter-value': ['eu'] } }, "headers['x-stream-filter-value']"],
   ])('is refused with what RabbitMQ closes the channel over: %j', (options, name) => {
     expect(() => read(options)).toThrow(ArgumentError)
     expect(() => read(options)).toThrow(name)

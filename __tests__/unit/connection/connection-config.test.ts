@@ -20,7 +20,7 @@ describe('the configuration', () => {
       operationConcurrency: 32,
       maxPendingOperations: 100_000,
       maxPendingPublishes: 1_000_000,
-      maxPendingPublishBytes: 268_435_456,
+      maxPendingPublishBytes: 134_217_728,
       maxMessageSize: 134_217_728,
       transport: undefined,
     })

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from '@jest/globals'
 import type { Client } from '../../../src/index.js'
 import { quiet } from '../../../src/util/promise.js'
 import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
+import { confirm, confirmBodies, holdBarriers } from '../../support/memory/publishes.js'
 import { turns } from '../../support/memory/scripted-peer.js'
 
 setFlagsFromString('--expose-gc')
@@ -58,24 +59,23 @@ test('a publish that was abandoned in flight is still the one that a closed chan
   await peer.next('basic.publish')
   const good = client.basicPublish('', 'q', 'good')
   await peer.next('basic.publish')
-  peer.on('confirm.select', () => undefined)
+  holdBarriers(peer)
   controller.abort('enough')
   await abandoned
   peer.closeChannel(CONFIRMED, 406, 'PRECONDITION_FAILED - no', 'basic.publish')
   peer.on('confirm.select', ({ channel }) => peer.send(channel, 'confirm.select-ok', {}))
-  await peer.next('basic.publish')
-  peer.send(CONFIRMED, 'basic.ack', { deliveryTag: 1, multiple: false })
+  confirm(peer, await peer.next('basic.publish'))
   await expect(good).resolves.toBeUndefined()
 })
 
-test('a timeout of the one that is stuck frees those behind it', async () => {
+test('one that is stuck holds up nobody, and its timeout is its end', async () => {
   const { client, peer } = await connectToPeer()
   const stuck = expect(client.basicPublish('', 'q', 'stuck', { timeout: 20 })).rejects.toMatchObject({
     code: 'TIMEOUT',
   })
   const risky = client.basicPublish('new', '', 'risky')
   await peer.several('basic.publish', 2)
-  peer.send(CONFIRMED, 'basic.ack', { deliveryTag: 2, multiple: false })
+  confirmBodies(peer, 'risky')
   await risky
   await stuck
   await client.drain()

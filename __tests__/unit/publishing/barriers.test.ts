@@ -20,6 +20,7 @@ const budget = new PublishBudget(1e6, 1e9)
 function begin() {
   const asked: string[] = []
   const unanswered: (() => void)[] = []
+  let answers = 0
   const channel = {
     ask: ({ name }: Request, _context: object, resolve: (reply: object) => void) => {
       asked.push(name)
@@ -27,7 +28,7 @@ function begin() {
       unanswered.push(() => resolve({ method, content: undefined }))
     },
   }
-  const barriers = new Barriers(channel as unknown as Channel, () => undefined)
+  const barriers = new Barriers(channel as unknown as Channel, () => answers++)
   /** The broker has come to so many more barriers. */
   const answer = (count = 1): void => {
     for (const one of unanswered.splice(0, count)) one()
@@ -42,7 +43,7 @@ function begin() {
   }
   const returned = (routingKey: string): PendingPublish | undefined =>
     barriers.findReturned(routeOf('e', routingKey))
-  return { barriers, asked, answer, write, returned }
+  return { barriers, asked, answer, answers: () => answers, write, returned }
 }
 
 function unexpected(): never {
@@ -77,21 +78,74 @@ describe('a barrier', () => {
   test('that was sent for another reason serves mandatory publishes too', () => {
     const { barriers, asked, write } = begin()
     write('a')
-    barriers.send()
+    barriers.enclose()
     write('a')
     expect(asked).toHaveLength(2)
   })
 
-  test('comes after a thousand routes without one', () => {
-    const { asked, write } = begin()
-    for (let index = 0; index < 1000; index++) write(`k${index}`)
+  test.each([true, false])(
+    'does not come by itself, but what lies behind the last is counted (mandatory: %p)',
+    mandatory => {
+      const { barriers, asked, write } = begin()
+      expect(barriers.written).toBe(0)
+      for (let index = 0; index < 2000; index++) write(`k${index}`, mandatory)
+      expect(asked).toHaveLength(1)
+      expect(barriers.written).toBe(2000)
+      barriers.enclose()
+      expect(asked).toHaveLength(2)
+      expect(barriers.written).toBe(0)
+      write('one more', mandatory)
+      expect(barriers.written).toBe(1)
+    },
+  )
+
+  test('is not needed behind one with nothing in between', () => {
+    const { barriers, asked, write } = begin()
+    barriers.enclose()
     expect(asked).toHaveLength(1)
-    write('another one')
+    write('a', false)
+    for (let time = 0; time < 3; time++) barriers.enclose()
     expect(asked).toHaveLength(2)
-    for (let index = 1; index < 1000; index++) write(`k${index}`)
-    expect(asked).toHaveLength(2)
-    write('yet another one')
-    expect(asked).toHaveLength(3)
+  })
+
+  test('that is answered is told, the first one too', () => {
+    const { answer, write, barriers, answers } = begin()
+    expect(answers()).toBe(0)
+    answer()
+    expect(answers()).toBe(1)
+    write('a', false)
+    barriers.enclose()
+    expect(answers()).toBe(1)
+    answer()
+    expect(answers()).toBe(2)
+  })
+})
+
+describe('everything is dealt with', () => {
+  test('where nothing was written', () => {
+    expect(begin().barriers.allAnswered).toBe(true)
+  })
+
+  test('where the last barrier is answered, and nothing was written behind it', () => {
+    const { barriers, answer, write } = begin()
+    const states: boolean[] = []
+    const steps = [
+      () => write('a', false),
+      () => answer(),
+      () => barriers.enclose(),
+      () => answer(),
+      () => write('a', false),
+      () => barriers.enclose(),
+      () => write('b', false),
+      () => answer(),
+      () => barriers.enclose(),
+      () => answer(),
+    ]
+    for (const step of steps) {
+      step()
+      states.push(barriers.allAnswered)
+    }
+    expect(states).toEqual([false, false, false, true, false, false, false, false, false, true])
   })
 })
 
@@ -114,7 +168,7 @@ describe('a message that came back', () => {
     write('a')
     expect(returned('a')).toBeUndefined()
     answer()
-    barriers.send()
+    barriers.enclose()
     write('b')
     expect(returned('b')).toBeUndefined()
     answer()
@@ -145,9 +199,9 @@ describe('a publish', () => {
   test('is unanswered between the last answered barrier and the next one', () => {
     const { barriers, answer, write } = begin()
     const first = write('a', false)
-    barriers.send()
+    barriers.enclose()
     const [second, third] = [write('a', false), write('b')]
-    barriers.send()
+    barriers.enclose()
     const fourth = write('a', false)
     const unanswered = () =>
       [first, second, third, fourth].map(publish => barriers.isBehindLastAnswer(publish))
@@ -158,6 +212,17 @@ describe('a publish', () => {
     expect(unanswered()).toEqual([false, true, true, false])
     answer()
     expect(unanswered()).toEqual([false, false, false, true])
+  })
+
+  test('is answered once a barrier behind it is', () => {
+    const { barriers, answer, write } = begin()
+    const first = write('a', false)
+    barriers.enclose()
+    const second = write('a', false)
+    answer()
+    expect([first, second].map(publish => barriers.isAnswered(publish))).toEqual([false, false])
+    answer()
+    expect([first, second].map(publish => barriers.isAnswered(publish))).toEqual([true, false])
   })
 })
 
@@ -182,13 +247,13 @@ test('a publish that is not mandatory is not kept: it cannot come back', async (
 
 describe('what lies before an answered barrier', () => {
   test.each([
-    ['a barrier is sent', (begun: ReturnType<typeof begin>) => begun.barriers.send()],
+    ['a barrier is sent', (begun: ReturnType<typeof begin>) => begun.barriers.enclose()],
     ['a message came back', (begun: ReturnType<typeof begin>) => begun.returned('z')],
   ])('is forgotten when %s', async (_, act) => {
     const begun = begin()
     const { barriers, answer, write, returned } = begun
     const gone = writeWeakly(write, 'a')
-    barriers.send()
+    barriers.enclose()
     const kept = write('b')
     answer(2)
     act(begun)
@@ -199,7 +264,7 @@ describe('what lies before an answered barrier', () => {
   test('is forgotten also where nothing lies behind it', async () => {
     const { barriers, answer, write, returned } = begin()
     const gone = writeWeakly(write, 'a')
-    barriers.send()
+    barriers.enclose()
     answer(2)
     expect(returned('a')).toBeUndefined()
     expect(await forgotten(gone)).toBe(true)

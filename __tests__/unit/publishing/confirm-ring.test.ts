@@ -91,6 +91,31 @@ describe('a confirm ring', () => {
     expect(ring.size).toBe(0)
   })
 
+  test('tells which entries stay behind when thousands go by, each once', () => {
+    const late: number[] = []
+    const ring = new ConfirmRing<number>(entry => late.push(entry))
+    for (const tag of [1, 2, 3]) ring.add(tag)
+    for (let tag = 4; tag <= 1000; tag++) {
+      ring.add(tag)
+      if (tag !== 500) take(ring, tag)
+    }
+    expect(late).toEqual([1, 2, 3, 500])
+    expect([1, 2, 3, 500, 4, 1000].map(tag => ring.get(tag))).toEqual([1, 2, 3, 500, undefined, undefined])
+    expect(ring.countUpTo(500)).toBe(4)
+    take(ring, 2)
+    expect(ring.get(2)).toBeUndefined()
+    expect(ring.countUpTo(500)).toBe(3)
+  })
+
+  test('knows nothing of tags that were not given out', () => {
+    const ring = ringOf(3)
+    expect([0, 4, 68, 1000].map(tag => ring.get(tag))).toEqual([undefined, undefined, undefined, undefined])
+    expect(ring.lastTag).toBe(3)
+    expect(ring.countUpTo(1000)).toBe(3)
+    expect(ring.countUpTo(0)).toBe(0)
+    expect(new ConfirmRing<number>().lastTag).toBe(0)
+  })
+
   test('does what a plain map does, whatever the sequence', () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.constant({ kind: 'add' } as const) },
@@ -136,6 +161,11 @@ describe('a confirm ring', () => {
           for (const at of due) model.delete(at)
         }
         expect(ring.size).toBe(model.size)
+        expect(ring.lastTag).toBe(next - 1)
+        for (const tag of [1, next >> 1, next - 1, next]) {
+          expect(ring.get(tag)).toBe(model.has(tag) ? tag : undefined)
+          expect(ring.countUpTo(tag)).toBe([...model].filter(at => at <= tag).length)
+        }
       }
       expect(ring.drain()).toEqual([...model])
     })

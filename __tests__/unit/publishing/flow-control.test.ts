@@ -3,16 +3,13 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import { type Client, ResourceError } from '../../../src/index.js'
 import { quiet } from '../../../src/util/promise.js'
 import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
+import { bodiesOf, confirmAll } from '../../support/memory/publishes.js'
 import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
 
 const CONFIRMED = 1
 const UNCONFIRMED = 2
 
 afterEach(closeClients)
-
-function bodiesOf(peer: ScriptedPeer): string[] {
-  return peer.all('basic.publish').map(({ body }) => body.toString())
-}
 
 /** A client that has published once, so that its channels are open. */
 async function warm(...args: Parameters<typeof connectToPeer>) {
@@ -145,6 +142,14 @@ describe('a transport that asks for a pause', () => {
   test('may pause again and again', async () => {
     const { client, peer } = await warm()
     const body = Buffer.alloc(300_000, 'x')
+    confirmAll(peer)
+    // The first one of this size is tried.
+    await client.basicPublish('', 'q', body)
+    await turns()
+    peer.received.length = 0
+    peer.on('basic.publish', ({ channel }) =>
+      peer.send(channel, 'basic.ack', { deliveryTag: 0, multiple: true }),
+    )
     const publishes: Promise<void>[] = []
     peer.congested = true
     for (let index = 0; index < 8; index++) publishes.push(client.basicPublish('', 'q', body))

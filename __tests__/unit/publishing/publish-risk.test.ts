@@ -1,20 +1,20 @@
 /** Covers the foresight of what may bring a publishing channel down. */
 import { describe, expect, test } from '@jest/globals'
-import { PublishRisks, type Risky } from '../../../src/publishing/publish-risk.js'
+import { PublishRisks, type Risky, SUSPICION } from '../../../src/publishing/publish-risk.js'
 
-const SAFE = 16_777_216
+const SAFE = 131_072
 
 function to(exchange: string, { userId, maxSize = 0 }: Partial<Risky> = {}): Risky {
-  return { exchange, userId, maxSize }
+  return { exchange, userId, maxSize, suspect: false, risk: undefined }
 }
 
 const large = (maxSize: number): Partial<Risky> => ({ maxSize })
 
 /** Takes a message for proven; there has to be something to prove. */
 function prove(risks: PublishRisks, message: Risky): void {
-  const risk = risks.riskOf(message)
-  expect(risk).toBeDefined()
-  risks.markProven(risk as string)
+  message.risk = risks.riskOf(message)
+  expect(message.risk).toBeDefined()
+  risks.markHarmless(message)
 }
 
 describe('a publish', () => {
@@ -65,12 +65,33 @@ describe('a publish', () => {
     expect(risks.riskOf(to(''))).toBeUndefined()
   })
 
-  test('beyond the size that every broker takes is a risk, until one as large was taken', () => {
+  test.each([
+    [SAFE + 1, 2 * SAFE],
+    [2 * SAFE, 2 * SAFE],
+    [2 * SAFE + 1, 4 * SAFE],
+    [5_000_000, 8_388_608],
+  ])('of %i bytes that was taken is proof up to the next power of two: %i', (size, proven) => {
     const risks = new PublishRisks()
     expect(risks.riskOf(to('', large(SAFE)))).toBeUndefined()
-    prove(risks, to('', large(SAFE + 10)))
-    expect(risks.riskOf(to('', large(SAFE + 10)))).toBeUndefined()
-    expect(risks.riskOf(to('', large(SAFE + 11)))).toBeDefined()
+    prove(risks, to('', large(size)))
+    expect(risks.riskOf(to('', large(proven)))).toBeUndefined()
+    expect(risks.riskOf(to('', large(proven + 1)))).toBeDefined()
+  })
+
+  test('of a smaller size is no proof against a larger one', () => {
+    const risks = new PublishRisks()
+    const small = to('', large(SAFE + 1))
+    small.risk = risks.riskOf(small)
+    prove(risks, to('', large(8 * SAFE)))
+    risks.markHarmless(small)
+    expect(risks.riskOf(to('', large(8 * SAFE)))).toBeUndefined()
+  })
+
+  test('that is large proves nothing of its exchange', () => {
+    const risks = new PublishRisks()
+    prove(risks, to('e', large(SAFE + 1)))
+    prove(risks, to('e', large(SAFE + 1)))
+    expect(risks.riskOf(to('e'))).toBeUndefined()
   })
 
   test('to any of very many exchanges costs a bounded memory: the oldest proofs are asked for again', () => {
@@ -78,5 +99,44 @@ describe('a publish', () => {
     for (let index = 0; index <= 4096; index++) prove(risks, to(`e${index}`))
     expect(risks.riskOf(to('e0'))).toBeDefined()
     expect(risks.riskOf(to('e4096'))).toBeUndefined()
+  })
+})
+
+describe('a suspect', () => {
+  test('is a risk until it did no harm, which proves nothing of others', () => {
+    const risks = new PublishRisks()
+    const [one, other] = [to(''), to('')]
+    risks.suspect([one, other], false)
+    prove(risks, one)
+    expect(risks.riskOf(one)).toBeUndefined()
+    expect(risks.riskOf(other)).toBe(SUSPICION)
+    expect(risks.riskOf(to(''))).toBeUndefined()
+  })
+
+  test('is named by what is not proven of it, if there is anything', () => {
+    const risks = new PublishRisks()
+    const suspects = [to('e'), to('', { userId: 'me' }), to('', large(SAFE + 1))]
+    risks.suspect(suspects, false)
+    for (const suspect of suspects) {
+      prove(risks, suspect)
+      expect(suspect.risk).not.toBe(SUSPICION)
+      expect(risks.riskOf(suspect)).toBeUndefined()
+    }
+  })
+
+  test.each([
+    [1, 1],
+    [2, 1],
+    [256, 1],
+    [257, 2],
+    [512, 2],
+    [1000, 4],
+  ])('of %i is tried together with others, so that there are 256 trials at most: %i', (count, size) => {
+    const risks = new PublishRisks()
+    risks.suspect(
+      Array.from({ length: count }, () => to('')),
+      true,
+    )
+    expect(risks.trialSize).toBe(size)
   })
 })

@@ -1,9 +1,9 @@
 /** Covers the cutting of an encoded message into smaller frames: the same message, no frame too large. */
 import { describe, expect, test } from '@jest/globals'
 import { ArgumentError } from '../../../src/errors.js'
-import { encodeMessage } from '../../../src/publishing/message-encoder.js'
+import { type EncodedMessage, encodeMessage } from '../../../src/publishing/message-encoder.js'
 import { EnvelopeCache } from '../../../src/publishing/message-envelope.js'
-import { reframe } from '../../../src/publishing/reframe.js'
+import { onChannel, reframe } from '../../../src/publishing/reframe.js'
 import { Writer } from '../../../src/wire/writer.js'
 import { framesOf, messageOf } from '../../support/wire/messages.js'
 
@@ -45,3 +45,50 @@ describe('a message that is cut anew', () => {
     expect(fitting(4096)).toThrow(ArgumentError)
   })
 })
+
+describe('a message on another channel', () => {
+  const sizes = [0, 1, 4088, 4089, 32_767, 32_768, 32_769, 100_000]
+  test.each(sizes)('with %i bytes is the same message, and the one that it was stays as it is', size => {
+    for (const frameMax of [0, 4096, 131_072]) {
+      const body = Buffer.from(Uint8Array.from({ length: size }, (_, index) => index % 251))
+      const writer = new Writer()
+      // Something else lies before it in its slab.
+      writer.bytes(Buffer.alloc(10))
+      writer.commit()
+      const message = messageOf(body, { headers: { a: 1 } })
+      const encoded = encodeMessage(writer, 1, message, frameMax, new EnvelopeCache())
+      const before = Buffer.from(bytesOf(encoded))
+      const other = onChannel(encoded, 1027)
+      const expected = framesOf(before).map(frame => ({ ...frame, channel: 1027 }))
+      expect(framesOf(bytesOf(other))).toEqual(expected)
+      expect(other.size).toBe(encoded.size)
+      expect(bytesOf(encoded).equals(before)).toBe(true)
+      expect(framesOf(bytesOf(onChannel(other, 1)))).toEqual(framesOf(before))
+    }
+  })
+
+  test('has a body by reference still: only what lies around it is copied', () => {
+    const body = Buffer.alloc(100_000)
+    const encoded = encodeMessage(new Writer(), 1, messageOf(body), 0, new EnvelopeCache())
+    expect(onChannel(encoded, 3).pieces?.[1]?.buffer).toBe(body.buffer)
+  })
+
+  test('is the very same where it is on that channel already', () => {
+    for (const size of [10, 100_000]) {
+      const encoded = encodeMessage(new Writer(), 3, messageOf(Buffer.alloc(size)), 0, new EnvelopeCache())
+      expect(onChannel(encoded, 3)).toBe(encoded)
+    }
+  })
+
+  test('can be cut anew', () => {
+    const body = Buffer.alloc(100_000, 'x')
+    const encoded = encodeMessage(new Writer(), 1, messageOf(body), 0, new EnvelopeCache())
+    const frames = framesOf(bytesOf(reframe(onChannel(encoded, 3), 4096)))
+    expect(new Set(frames.map(({ channel }) => channel))).toEqual(new Set([3]))
+    expect(Math.max(...frames.map(({ payload }) => payload.length))).toBe(4088)
+  })
+})
+
+function bytesOf({ slab, from, to, pieces }: EncodedMessage): Buffer {
+  return pieces === undefined ? slab.subarray(from, to) : Buffer.concat(pieces)
+}

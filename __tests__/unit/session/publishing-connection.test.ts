@@ -10,12 +10,12 @@ import {
 } from '../../../src/errors.js'
 import { quiet } from '../../../src/util/promise.js'
 import { closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'
-import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
+import { confirmAll } from '../../support/memory/publishes.js'
+import { turns } from '../../support/memory/scripted-peer.js'
 import { errorOf } from '../../support/outcome.js'
 import { messageOf } from '../../support/wire/messages.js'
 
 const ONCE = { recovery: false } as const
-const CONFIRMED_CHANNEL = 1
 const CLOSED = new ConnectionClosedError('the test is over')
 
 afterEach(closeBareClients)
@@ -23,16 +23,8 @@ afterEach(closeBareClients)
 /** A client that publishes on a connection of its own; every publish that asks for it is confirmed. */
 async function separate(options: ClientOptions = {}, source?: UrlSource) {
   const connected = await connectedBareClient({ publishConnection: 'separate', ...options }, source)
-  connected.hosts.prepare = confirming
+  connected.hosts.prepare = peer => confirmAll(peer)
   return connected
-}
-
-function confirming(peer: ScriptedPeer): void {
-  let deliveryTag = 0
-  peer.on('basic.publish', ({ channel }) => {
-    if (channel === CONFIRMED_CHANNEL)
-      peer.send(channel, 'basic.ack', { deliveryTag: ++deliveryTag, multiple: false })
-  })
 }
 
 describe('the connection for publishing', () => {
@@ -143,7 +135,7 @@ describe('the connection for publishing', () => {
 describe('where no connection for publishing is to be had', () => {
   test('publishing shares the other one', async () => {
     const { client, hosts, peer } = await separate()
-    confirming(peer)
+    confirmAll(peer)
     hosts.prepare = one =>
       one.on('connection.open', () =>
         one.closeConnection(530, 'NOT_ALLOWED - connection limit is reached', 'connection.open'),
@@ -160,7 +152,7 @@ describe('where no connection for publishing is to be had', () => {
     hosts.mood = 'down'
     peer.send(0, 'connection.blocked', { reason: 'low on disk' })
     await heard('blocked low on disk')
-    confirming(peer)
+    confirmAll(peer)
     const waiting = client.publish(messageOf('a'), true, {})
     await turns()
     expect(peer.all('basic.publish')).toEqual([])
@@ -256,7 +248,7 @@ describe('publishConnection', () => {
 
   test('shared, everything goes over one connection', async () => {
     const { client, hosts, peer } = await connectedBareClient()
-    confirming(peer)
+    confirmAll(peer)
     await client.publish(messageOf('a'), true, {})
     expect(hosts.peers).toHaveLength(1)
   })

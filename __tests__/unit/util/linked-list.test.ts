@@ -9,11 +9,21 @@ class Item implements ListItem<Item> {
   constructor(readonly name: number) {}
 }
 
+/** Along the links; checks that those back lead to where one came from. */
+function* forwards(list: LinkedList<Item>): Generator<Item> {
+  let previous: Item | undefined
+  for (let item = list.peek(); item !== undefined; item = item.next) {
+    expect(item.previous).toBe(previous)
+    previous = item
+    yield item
+  }
+}
+
 describe('a linked list', () => {
   test('does what an array does, whatever the sequence', () => {
     const step = fc.oneof(
       { weight: 3, arbitrary: fc.constant('push' as const) },
-      { weight: 2, arbitrary: fc.constant('unshift' as const) },
+      { weight: 3, arbitrary: fc.record({ before: fc.nat(20) }) },
       { weight: 2, arbitrary: fc.constant('shift' as const) },
       { weight: 3, arbitrary: fc.nat(20) },
     )
@@ -25,9 +35,10 @@ describe('a linked list', () => {
         if (next === 'push') {
           list.push(item)
           model.push(item)
-        } else if (next === 'unshift') {
-          list.unshift(item)
-          model.unshift(item)
+        } else if (typeof next === 'object') {
+          // Before the item of this place; where there is none, at the end.
+          list.insert(item, model[next.before])
+          model.splice(next.before, 0, item)
         } else if (next === 'shift') {
           expect(list.shift()).toBe(model.shift())
         } else {
@@ -36,9 +47,10 @@ describe('a linked list', () => {
         }
         expect(list.length).toBe(model.length)
         expect(list.peek()).toBe(model[0])
+        expect([...forwards(list)]).toEqual(model)
       }
-      expect(list.drain()).toEqual(model)
-      expect(list.length).toBe(0)
+      for (const item of model) expect(list.shift()).toBe(item)
+      expect([list.length, list.shift()]).toEqual([0, undefined])
     })
     fc.assert(property, { numRuns: 300 })
   })
@@ -51,5 +63,16 @@ describe('a linked list', () => {
     expect(list.remove(inside)).toBe(true)
     expect(list.remove(inside)).toBe(false)
     expect(list.length).toBe(0)
+  })
+
+  test('takes an item before the first one, before another one, and at the end', () => {
+    const list = new LinkedList<Item>()
+    const [one, two, three, four] = [new Item(1), new Item(2), new Item(3), new Item(4)]
+    list.insert(three, undefined)
+    list.insert(one, three)
+    list.insert(two, three)
+    list.insert(four, undefined)
+    expect(list.length).toBe(4)
+    expect([...forwards(list)]).toEqual([one, two, three, four])
   })
 })
