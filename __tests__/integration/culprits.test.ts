@@ -11,7 +11,8 @@ import {
 } from '../../src/index.js'
 import { brokerUrl, ctl } from '../support/broker/broker.js'
 import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
-import { errorOf } from '../support/outcome.js'
+import { TcpProxy } from '../support/faults/proxy.js'
+import { errorOf, eventually } from '../support/outcome.js'
 
 type Outcome = PromiseSettledResult<void>
 
@@ -101,6 +102,25 @@ describe('among a thousand publishes in flight', () => {
     await before
     await client.basicPublish('', queue, 'behind')
     expect(await getTexts(client, queue)).toEqual(['before', 'behind'])
+  })
+
+  test('to an exchange that the client deletes before it hears that the first one got there, a later one still fails', async () => {
+    const proxy = await TcpProxy.start(brokerUrl())
+    const [client, other] = [await open({}, proxy.url), await open()]
+    const queue = await newQueue(other)
+    const exchange = await newExchange(other, { type: 'fanout' })
+    await other.queueBind(queue, exchange)
+    await client.basicPublish('', uniqueName(), 'opens the connection for publishing')
+    const [, publishing] = proxy.connections
+    publishing?.stall('down')
+    const first = client.basicPublish(exchange, '', 'first', { confirm: false })
+    await eventually(async () => (await other.queueDeclare(queue, { passive: true })).messageCount === 1)
+    await client.exchangeDelete(exchange)
+    publishing?.resume('down')
+    await first
+    const error = await errorOf(client.basicPublish(exchange, '', 'second', { confirm: false }))
+    expect(error).toBeInstanceOf(NotFoundError)
+    expect(client.metrics().lost).toBe(0)
   })
 
   test('those with a userId that is not ours fail alone', async () => {

@@ -215,7 +215,6 @@ describe('what AMQP cannot carry rejects at once with ArgumentError, naming the 
     ['a body that is an object', 'body', ['', 'key', { a: 1 }]],
     ['options that are none', 'options', ['', 'key', 'x', 'persistent']],
     ['mandatory', 'mandatory', ['', 'key', 'x', { mandatory: 1 }]],
-    ['mandatory without confirm', 'mandatory', ['', 'key', 'x', { mandatory: true, confirm: false }]],
     ['confirm', 'confirm', ['', 'key', 'x', { confirm: 'yes' }]],
     ['persistent', 'persistent', ['', 'key', 'x', { persistent: 2 }]],
     ['deliveryMode', 'deliveryMode', ['', 'key', 'x', { deliveryMode: 300 }]],
