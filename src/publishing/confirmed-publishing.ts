@@ -187,8 +187,8 @@ class ConfirmedPublishing implements PublishChannel, ConfirmChannelHost {
       for (const publish of inFlight) publish.reject(withContext(error, publish.context))
     }
     // What was written behind the last suspect, the broker has dropped: it can be sent again without harm.
-    const dropped = last === undefined ? inFlight.length : inFlight.indexOf(last) + 1
-    for (const publish of inFlight.slice(0, dropped)) {
+    const mayBeStored = last === undefined ? inFlight.length : inFlight.indexOf(last) + 1
+    for (const publish of inFlight.slice(0, mayBeStored)) {
       if (!publish.repeatable) publish.reject(lostWithChannel(error, publish.context))
     }
     const again = this.#host.putBack(inFlight)
