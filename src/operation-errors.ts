@@ -53,8 +53,8 @@ export function timedOut(operation: string, milliseconds: number, context: Error
  */
 export function withoutStack<T>(make: () => T): T {
   const limit = Error.stackTraceLimit
-  if (limit === 0) return make()
-  Error.stackTraceLimit = 0
+  // Where somebody has made it read-only, an assignment would throw; then there is a stack.
+  if (limit === 0 || !Reflect.set(Error, 'stackTraceLimit', 0)) return make()
   try {
     return make()
   } finally {

@@ -103,4 +103,15 @@ describe('an error about what came from the network or a timer', () => {
       Error.stackTraceLimit = limit
     }
   })
+
+  test('are made all the same where the limit on stacks is read-only', () => {
+    const before = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')
+    Object.defineProperty(Error, 'stackTraceLimit', { value: 3, writable: false, configurable: true })
+    try {
+      expect(connectionLost(new ConnectionClosedError('closed'), {})).toBeInstanceOf(ConnectionClosedError)
+      expect(Error.stackTraceLimit).toBe(3)
+    } finally {
+      if (before !== undefined) Object.defineProperty(Error, 'stackTraceLimit', before)
+    }
+  })
 })

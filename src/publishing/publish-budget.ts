@@ -67,6 +67,7 @@ export class PublishBudget {
     this.#empty ??= defer<void>()
     return this.#empty.promise
   }
+
   /** Resolves when another publish may be pending. */
   room(): Promise<void> {
     if (!this.full) return Promise.resolve()
