@@ -12,5 +12,7 @@ export const debugFrame = debug('puka:frame')
 export const debugChannel = debug('puka:channel')
 /** Operations: issued, settled, abandoned. */
 export const debugTicket = debug('puka:ticket')
+/** What was thrown where nobody waits for it: most often a bug. */
+export const debugError = debug('puka:error')
 /** What happens when a connection is lost. */
 export const debugRecovery = debug('puka:recovery')

@@ -6,6 +6,7 @@ import { debugConnection } from '../debug.js'
 import { AmqpError, ConnectionBrokenError, TimeoutError } from '../errors.js'
 import { connectStream } from '../transport/stream.js'
 import type { Transport } from '../transport-types.js'
+import { eitherSignal, onAbort } from '../util/abort.js'
 import type { ConnectionConfig } from './connection-config.js'
 import { GuardedTransport } from './guarded-transport.js'
 
@@ -15,8 +16,7 @@ export function openTransport(
   giveUp: AbortSignal,
 ): Promise<Transport> {
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(giveUp.reason)
-    giveUp.addEventListener('abort', onAbort, { once: true })
+    const stopWatching = onAbort(giveUp, () => reject(giveUp.reason))
     const attempt = async (): Promise<void> => {
       try {
         const transport = await open(address, giveUp)
@@ -25,7 +25,7 @@ export function openTransport(
       } catch (error) {
         reject(error)
       } finally {
-        giveUp.removeEventListener('abort', onAbort)
+        stopWatching()
       }
     }
     void attempt()
@@ -43,16 +43,18 @@ export async function withinConnectTimeout(
 ): Promise<void> {
   const deadline = new AbortController()
   const timer = setTimeout(() => deadline.abort(), config.connectTimeout)
+  const giveUp = eitherSignal(signal, deadline.signal)
   try {
     signal.throwIfAborted()
     debugConnection('connecting to %s', config.hostLabel)
-    await attempt(AbortSignal.any([signal, deadline.signal]))
+    await attempt(giveUp.signal)
   } catch (error) {
     debugConnection('%s: %s', config.hostLabel, error)
     if (signal.aborted) throw signal.reason
     throw connectFailure(error, config, deadline.signal)
   } finally {
     clearTimeout(timer)
+    giveUp.release()
   }
 }
 

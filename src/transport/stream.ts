@@ -4,6 +4,7 @@
  */
 import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import type { Address, Transport, TransportEvents } from '../transport-types.js'
+import { onAbort } from '../util/abort.js'
 import { Inflow } from './inflow.js'
 
 /** With so many bytes written but not yet taken by the operating system, `write` asks for a pause. */
@@ -22,20 +23,19 @@ export async function connectStream(address: Address, signal: AbortSignal): Prom
     const socket = tls === undefined ? openTcp(address, inflow) : openTls(address, tls)
     const settle = (outcome: () => void): void => {
       socket.off('error', fail)
-      signal.removeEventListener('abort', abort)
+      stopWatching()
       outcome()
     }
     const fail = (error: Error): void => {
       settle(() => reject(error))
       socket.destroy()
     }
-    const abort = (): void => {
+    const stopWatching = onAbort(signal, () => {
       // A late error of a socket that nobody waits for any more.
       socket.on('error', () => {})
       fail(signal.reason)
-    }
+    })
     socket.once('error', fail)
-    signal.addEventListener('abort', abort)
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
       settle(() => resolve(new StreamTransport(socket, inflow)))
     })

@@ -2,6 +2,7 @@
 import type { OperationOptions } from '../options.js'
 import { checkSignal, checkTimeout } from './check.js'
 import { ignore } from './promise.js'
+import { tellAll } from './tell-all.js'
 
 /** Longer than this a timer of the runtime cannot run; it counts as no timeout at all (24 days). */
 const LONGEST_TIMER = 2_147_483_647
@@ -38,6 +39,14 @@ export function watchAbort(
   }
   if (signal !== undefined && !signal.aborted) listen(signal, abort)
   return stop
+}
+
+/**
+ * Calls back when a signal is aborted, once. Returns what ends the watch. A signal that is aborted already is the caller's
+ * to see.
+ */
+export function onAbort(signal: AbortSignal, callback: () => void): () => void {
+  return watchAbort({ signal }, callback, ignore)
 }
 
 /** The same as the promise, unless the signal is aborted first: then it rejects with its reason. */
@@ -88,9 +97,7 @@ function listen(signal: AbortSignal, callback: () => void): void {
     const callbacks = new Set<() => void>()
     watch = {
       callbacks,
-      listener: () => {
-        for (const each of [...callbacks]) each()
-      },
+      listener: () => tellAll(callbacks, callback => callback()),
     }
     watches.set(signal, watch)
     signal.addEventListener('abort', watch.listener)

@@ -3,7 +3,13 @@ import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { ArgumentError } from '../../../src/errors.js'
 import type { OperationOptions } from '../../../src/options.js'
-import { checkAbortOptions, eitherSignal, unlessAborted, watchAbort } from '../../../src/util/abort.js'
+import {
+  checkAbortOptions,
+  eitherSignal,
+  onAbort,
+  unlessAborted,
+  watchAbort,
+} from '../../../src/util/abort.js'
 
 /** What a caller without types may pass. */
 const untyped = (options: Record<string, unknown>): OperationOptions => options as OperationOptions
@@ -110,6 +116,20 @@ describe('watchAbort', () => {
     watchAbort({ signal: AbortSignal.abort() }, onAbort, onTimeout)()
     expect(onAbort).not.toHaveBeenCalled()
   })
+})
+
+test('an abort is told to all that share a signal, also where one of them throws', () => {
+  const controller = new AbortController()
+  const told: number[] = []
+  for (const index of [1, 2, 3]) {
+    onAbort(controller.signal, () => {
+      told.push(index)
+      throw new Error('not now')
+    })
+  }
+  controller.abort()
+  expect(told).toEqual([1, 2, 3])
+  expect(getEventListeners(controller.signal, 'abort')).toEqual([])
 })
 
 describe('unlessAborted', () => {
