@@ -25,13 +25,12 @@ function preamble(): string {
 ${properties.map((field, index) => ` *   bit ${String(15 - index).padStart(2)} ${field.name} ${field.type}`).join('\n')}
  *   bit  0 another property-flags short follows
  */
-import { types } from 'node:util'
-import { ArgumentError } from '../errors.js'
 import type { MessageProperties } from '../options.js'
-import type { Table } from '../util/field-value.js'
+import type { Table, Typed } from '../util/field-value.js'
 import type { Reader } from '../wire/reader.js'
 import { readTable } from '../wire/table-reader.js'
 import { writeTable } from '../wire/table-writer.js'
+import { readTimestamp, writeTimestamp } from '../wire/timestamp.js'
 import type { Writer } from '../wire/writer.js'
 `
 }
@@ -147,17 +146,6 @@ function readFlags(r: Reader): number {
   while ((last & MORE_FLAGS) !== 0) last = r.u16()
   return flags
 }
-
-function secondsOf(value: Date, field: string): number {
-  const seconds = types.isDate(value) ? Math.floor(value.getTime() / 1000) : Number.NaN
-  if (!(seconds >= 0)) throw new ArgumentError(\`\${field} must be a valid Date, not before 1970\`)
-  return seconds
-}
-
-/** A moment that a Date cannot hold gives an invalid Date: a message is not lost over it. */
-function readDate(r: Reader): Date {
-  return new Date((r.u32() * 0x1_0000_0000 + r.u32()) * 1000)
-}
 `
 }
 
@@ -172,7 +160,7 @@ function tsType({ name, type }: FieldSpec): string {
     case 'octet':
       return 'number'
     case 'timestamp':
-      return 'Date'
+      return 'Date | Typed'
     default:
       throw new Error(`no property of type ${type} was foreseen (${name})`)
   }
@@ -185,7 +173,7 @@ function writeCall({ name, type }: FieldSpec, variable: string): string {
     case 'octet':
       return `w.u8(${variable}, '${variable}')`
     case 'timestamp':
-      return `w.u64(secondsOf(${variable}, '${variable}'), '${variable}')`
+      return `writeTimestamp(w, ${variable}, '${variable}')`
     default:
       throw new Error(`no property of type ${type} was foreseen (${name})`)
   }
@@ -198,7 +186,7 @@ function readCall({ name, type }: FieldSpec): string {
     case 'octet':
       return 'r.u8()'
     case 'timestamp':
-      return 'readDate(r)'
+      return 'readTimestamp(r)'
     default:
       throw new Error(`no property of type ${type} was foreseen (${name})`)
   }

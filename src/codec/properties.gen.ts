@@ -20,13 +20,12 @@
  *   bit  2 cluster-id shortstr
  *   bit  0 another property-flags short follows
  */
-import { types } from 'node:util'
-import { ArgumentError } from '../errors.js'
 import type { MessageProperties } from '../options.js'
-import type { Table } from '../util/field-value.js'
+import type { Table, Typed } from '../util/field-value.js'
 import type { Reader } from '../wire/reader.js'
 import { readTable } from '../wire/table-reader.js'
 import { writeTable } from '../wire/table-writer.js'
+import { readTimestamp, writeTimestamp } from '../wire/timestamp.js'
 import type { Writer } from '../wire/writer.js'
 
 /** Class id and weight in one. */
@@ -43,7 +42,7 @@ export class PropertyBag {
   replyTo: string | undefined = undefined
   expiration: string | undefined = undefined
   messageId: string | undefined = undefined
-  timestamp: Date | undefined = undefined
+  timestamp: Date | Typed | undefined = undefined
   type: string | undefined = undefined
   userId: string | undefined = undefined
   appId: string | undefined = undefined
@@ -170,7 +169,7 @@ export function encodeBasicHeader(
   const { timestamp } = properties
   if (timestamp !== undefined) {
     flags |= 0x0040
-    w.u64(secondsOf(timestamp, 'timestamp'), 'timestamp')
+    writeTimestamp(w, timestamp, 'timestamp')
   }
   const { type } = properties
   if (type !== undefined) {
@@ -210,7 +209,7 @@ export function decodeBasicProperties(r: Reader): MessageProperties {
   if ((flags & 0x0200) !== 0) properties.replyTo = r.shortstr()
   if ((flags & 0x0100) !== 0) properties.expiration = r.shortstr()
   if ((flags & 0x0080) !== 0) properties.messageId = r.shortstr()
-  if ((flags & 0x0040) !== 0) properties.timestamp = readDate(r)
+  if ((flags & 0x0040) !== 0) properties.timestamp = readTimestamp(r)
   if ((flags & 0x0020) !== 0) properties.type = r.shortstr()
   if ((flags & 0x0010) !== 0) properties.userId = r.shortstr()
   if ((flags & 0x0008) !== 0) properties.appId = r.shortstr()
@@ -233,15 +232,4 @@ function readFlags(r: Reader): number {
   let last = flags
   while ((last & MORE_FLAGS) !== 0) last = r.u16()
   return flags
-}
-
-function secondsOf(value: Date, field: string): number {
-  const seconds = types.isDate(value) ? Math.floor(value.getTime() / 1000) : Number.NaN
-  if (!(seconds >= 0)) throw new ArgumentError(`${field} must be a valid Date, not before 1970`)
-  return seconds
-}
-
-/** A moment that a Date cannot hold gives an invalid Date: a message is not lost over it. */
-function readDate(r: Reader): Date {
-  return new Date((r.u32() * 0x1_0000_0000 + r.u32()) * 1000)
 }

@@ -67,7 +67,11 @@ export interface Table {
  * as `A`, objects as `F`, `null` and `undefined` as void (`V`).
  *
  * Received: integers beyond 2^53 become bigints, byte arrays become `Buffer`, and long strings that are not valid UTF-8
- * become `Buffer` too.
+ * become `Buffer` too. Timestamps beyond what a `Date` can hold become `timestamp(seconds)`. In a name, a byte that is not
+ * UTF-8 becomes a lone surrogate from U+DC80 to U+DCFF, and is sent as that byte.
+ *
+ * What was received can be sent again, with two exceptions: a NaN and an infinite number are refused, since RabbitMQ
+ * cannot read them and ends the connection over them.
  */
 export type FieldValue =
   | string

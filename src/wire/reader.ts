@@ -3,6 +3,7 @@
  * {@link AmqpSyntaxError}. Knows nothing of frames, methods or tables.
  */
 import { AmqpSyntaxError } from '../errors.js'
+import { readShortText } from './short-text.js'
 
 export class Reader {
   /** The bytes being read. */
@@ -99,11 +100,11 @@ export class Reader {
     return this.buffer.readDoubleBE(this.skip(8))
   }
 
-  /** A short string, read as UTF-8. */
+  /** A short string, read as UTF-8; bytes that are none come back when it is written. */
   shortstr(): string {
     const length = this.u8()
     const at = this.skip(length)
-    return this.buffer.toString('utf8', at, at + length)
+    return readShortText(this.buffer, at, at + length)
   }
 
   /** A long string as bytes: a view of what is being read. */

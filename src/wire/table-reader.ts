@@ -1,7 +1,8 @@
 /** Owns the decoding of field tables: bytes to every {@link FieldValue}. Knows nothing of what a table is for. */
 import { isUtf8 } from 'node:buffer'
 import { AmqpSyntaxError } from '../errors.js'
-import { Decimal, type FieldValue, type Table, Typed } from '../util/field-value.js'
+import { Decimal, type FieldValue, type Table } from '../util/field-value.js'
+import { ownCopy } from '../util/shared-memory.js'
 import {
   ARRAY,
   BOOLEAN,
@@ -24,14 +25,55 @@ import {
   VOID,
 } from './field-tags.js'
 import type { Reader } from './reader.js'
+import { readShortText } from './short-text.js'
+import { readTimestamp } from './timestamp.js'
 
 /** Up to this length a loop over the bytes beats the call into the runtime's decoder. */
 const SHORT_TEXT = 12
-/** The last second that a Date can hold. */
-const MAX_DATE_SECONDS = 8_640_000_000_000
+
 /** Reads a table. What it gives shares no memory with what is read. Throws {@link AmqpSyntaxError}. */
 export function readTable(r: Reader): Table {
   return readFields(r, 1)
+}
+
+/** Reads one field of a table, and steps over those before it. Throws {@link AmqpSyntaxError} if one cannot be stepped over. */
+export function findField(r: Reader, name: string): FieldValue {
+  const end = readEnd(r, 1)
+  while (r.offset < end) {
+    if (readName(r) === name) return readValue(r, 1)
+    skipValue(r)
+  }
+  return undefined
+}
+
+/** The sizes of values, without their tags, that have always the same. */
+const SIZES: Readonly<Record<number, number>> = {
+  [BOOLEAN]: 1,
+  [INT8]: 1,
+  [UINT8]: 1,
+  [INT16]: 2,
+  [UINT16]: 2,
+  [INT32]: 4,
+  [UINT32]: 4,
+  [FLOAT]: 4,
+  [DECIMAL]: 5,
+  [INT64]: 8,
+  [INT64_ALIAS]: 8,
+  [DOUBLE]: 8,
+  [TIMESTAMP]: 8,
+  [VOID]: 0,
+}
+
+function skipValue(r: Reader): void {
+  const tag = r.u8()
+  const size = SIZES[tag]
+  if (size !== undefined) r.skip(size)
+  else if (tag === TEXT || tag === BYTES || tag === TABLE || tag === ARRAY) r.skipLongstr()
+  else throw noSuchType(tag)
+}
+
+function noSuchType(tag: number): AmqpSyntaxError {
+  return new AmqpSyntaxError(`there is no field type 0x${tag.toString(16).padStart(2, '0')}`)
 }
 
 function readFields(r: Reader, depth: number): Table {
@@ -90,20 +132,20 @@ function readValue(r: Reader, depth: number): FieldValue {
     case UINT32:
       return r.u32()
     case BYTES:
-      return Buffer.from(r.longstr())
+      return ownCopy(r.longstr())
     case DECIMAL: {
       const scale = r.u8()
       return new Decimal(BigInt(r.i32()), scale)
     }
     default:
-      throw new AmqpSyntaxError(`there is no field type 0x${tag.toString(16).padStart(2, '0')}`)
+      throw noSuchType(tag)
   }
 }
 
 function readName(r: Reader): string {
   const length = r.u8()
   const at = r.skip(length)
-  return shortAscii(r.buffer, at, length) ?? r.buffer.toString('utf8', at, at + length)
+  return shortAscii(r.buffer, at, length) ?? readShortText(r.buffer, at, at + length)
 }
 
 /**
@@ -139,12 +181,7 @@ function readText(r: Reader): string | Buffer {
   const text = r.buffer.toString('utf8', at, at + length)
   if (!text.includes('\ufffd')) return text
   const bytes = r.buffer.subarray(at, at + length)
-  return isUtf8(bytes) ? text : Buffer.from(bytes)
-}
-
-function readTimestamp(r: Reader): Date | Typed {
-  const seconds = r.u64exact()
-  return seconds <= MAX_DATE_SECONDS ? new Date(Number(seconds) * 1000) : new Typed('timestamp', seconds)
+  return isUtf8(bytes) ? text : ownCopy(bytes)
 }
 
 /** Reads the size of a table or an array, and gives where it ends. */

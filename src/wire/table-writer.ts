@@ -23,6 +23,8 @@ import {
   UINT32,
   VOID,
 } from './field-tags.js'
+import { shortTextLength } from './short-text.js'
+import { writeDate } from './timestamp.js'
 import type { Writer } from './writer.js'
 
 /** A name of more UTF-16 units than this may take more than 255 bytes. */
@@ -70,7 +72,7 @@ function writeFields(w: Writer, table: Table, place: Place, depth: number): void
   const size = w.reserve(4)
   for (const key in table) {
     if (!hasOwn.call(table, key)) continue
-    if (key.length > SURELY_SHORT && Buffer.byteLength(key) > 255) throw nameTooLong(place, key)
+    if (key.length > SURELY_SHORT && shortTextLength(key) > 255) throw nameTooLong(place, key)
     const value = table[key]
     if (typeof value === 'string') {
       // Most headers are texts: name and tag in one go.
@@ -163,7 +165,8 @@ function writeObject(w: Writer, value: object, place: Place, depth: number): voi
     writeTag(w, TABLE)
     writeFields(w, value, place, depth + 1)
   } else if (types.isDate(value)) {
-    writeDate(w, value, place)
+    writeTag(w, TIMESTAMP)
+    writeDate(w, value, () => pathOf(place))
   } else if (value instanceof Typed) {
     writeTyped(w, value, pathOf(place))
   } else if (value instanceof Decimal) {
@@ -171,13 +174,6 @@ function writeObject(w: Writer, value: object, place: Place, depth: number): voi
   } else {
     throw unfit(value, place)
   }
-}
-
-function writeDate(w: Writer, value: Date, place: Place): void {
-  const seconds = Math.floor(value.getTime() / 1000)
-  if (!(seconds >= 0)) throw new ArgumentError(`${pathOf(place)} must be a valid Date, not before 1970`)
-  writeTag(w, TIMESTAMP)
-  w.u64(seconds, '')
 }
 
 function writeDecimal(w: Writer, { unscaled, scale }: Decimal, path: string): void {
@@ -249,7 +245,7 @@ function rootOf(place: Place): string {
 }
 
 function nameTooLong(place: Place, key: string): ArgumentError {
-  const bytes = Buffer.byteLength(key)
+  const bytes = shortTextLength(key)
   return new ArgumentError(
     `${pathOf(place)} has a name of ${bytes} bytes of UTF-8, at most 255 are possible: ${key.slice(0, 32)}...`,
   )

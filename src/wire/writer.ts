@@ -4,6 +4,7 @@
  * message of several) always lies in one piece. Knows nothing of frames, methods or tables.
  */
 import { ArgumentError } from '../errors.js'
+import { shortTextLength, writeEscaped } from './short-text.js'
 
 /** Called when a slab is given up: its bytes up to `end` are finished and belong to the receiver. */
 export type SlabHandover = (slab: Buffer, end: number) => void
@@ -172,14 +173,14 @@ export class Writer {
     this.offset += 8
   }
 
-  /** A short string: up to 255 bytes of UTF-8 behind one byte of length. */
+  /** A short string: up to 255 bytes of UTF-8, or of what was read as none, behind one byte of length. */
   shortstr(value: string, field: string): void {
     if (typeof value !== 'string')
       throw new ArgumentError(`${field} must be a string, got ${describe(value)}`)
     // One UTF-16 unit takes at most three bytes: so much is enough for every string that can pass.
-    if (value.length > 255) throw tooLong(field, Buffer.byteLength(value))
+    if (value.length > 255) throw tooLong(field, shortTextLength(value))
     this.ensure(1 + 3 * value.length)
-    const length = this.#utf8(value, this.offset + 1)
+    const length = this.#shortText(value, this.offset + 1)
     if (length > 255) throw tooLong(field, length)
     this.buffer[this.offset] = length
     this.offset += 1 + length
@@ -208,7 +209,7 @@ export class Writer {
   fieldName(name: string, tag: number): void {
     const { length } = name
     this.ensure(2 + 3 * length)
-    const size = this.#utf8(name, this.offset + 1)
+    const size = this.#shortText(name, this.offset + 1)
     const { buffer, offset } = this
     buffer[offset] = size
     buffer[offset + 1 + size] = tag
@@ -228,6 +229,11 @@ export class Writer {
     this.ensure(value.length)
     this.buffer.set(value, this.offset)
     this.offset += value.length
+  }
+
+  /** Puts a short string at `at` (room is made) and returns its length in bytes. */
+  #shortText(value: string, at: number): number {
+    return value.isWellFormed() ? this.#utf8(value, at) : writeEscaped(this.buffer, value, at)
   }
 
   /** Puts UTF-8 at `at` (room is made) and returns its length in bytes. */

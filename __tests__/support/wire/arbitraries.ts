@@ -133,7 +133,12 @@ function argumentOf(type: WireType): fc.Arbitrary<Sample<unknown>> {
     case 'longstr':
       return bytes.map(same)
     case 'timestamp':
-      return dateSeconds.map(seconds => same(new Date(seconds * 1000)))
+      return fc.oneof(
+        dateSeconds.map(seconds => same<unknown>(new Date(seconds * 1000))),
+        fc
+          .bigInt({ min: BigInt(LAST_DATE_SECOND) + 1n, max: 2n ** 64n - 1n })
+          .map(seconds => same<unknown>(timestamp(narrow(seconds)))),
+      )
     case 'table':
       return table
   }

@@ -10,7 +10,7 @@ import {
 } from '../../../src/codec/properties.gen.js'
 import { AmqpSyntaxError, ArgumentError } from '../../../src/errors.js'
 import type { MessageProperties } from '../../../src/options.js'
-import type { Table } from '../../../src/util/field-value.js'
+import { long, type Table, timestamp } from '../../../src/util/field-value.js'
 import { Reader } from '../../../src/wire/reader.js'
 import { Writer } from '../../../src/wire/writer.js'
 import { messageProperties, propertyFields, table } from '../../support/wire/arbitraries.js'
@@ -154,12 +154,28 @@ describe('a timestamp', () => {
     expect(propertiesOf(encode({ timestamp: new Date(1999) })).timestamp).toEqual(new Date(1000))
   })
 
-  test('beyond what a Date can hold is an invalid Date, and the rest is read', () => {
+  test('beyond what a Date can hold is a wrapped number, as in headers, and the rest is read', () => {
     const bytes = Buffer.from('0060' + 'ffffffffffffffff' + '0174', 'hex')
-    const { timestamp, type } = decodeBasicProperties(new Reader(bytes))
-    expect(timestamp?.getTime()).toBeNaN()
-    expect(type).toBe('t')
+    expect(decodeBasicProperties(new Reader(bytes))).toStrictEqual({
+      timestamp: timestamp(2n ** 64n - 1n),
+      type: 't',
+    })
   })
+
+  test('can be given as a wrapped number, in whole seconds', () => {
+    expect(propertiesOf(encode({ timestamp: timestamp(1_234_567_890) })).timestamp).toEqual(full.timestamp)
+    const last = { timestamp: timestamp(2n ** 64n - 1n) }
+    expect(propertiesOf(encode(last))).toStrictEqual(last)
+  })
+
+  test.each([timestamp(-1), timestamp(1.5), timestamp(2n ** 64n), long(5)])(
+    'cannot be the wrapped number %p',
+    value => {
+      const attempt = (): unknown => encode({ timestamp: value })
+      expect(attempt).toThrow(ArgumentError)
+      expect(attempt).toThrow(/^timestamp must be/)
+    },
+  )
 
   test.each([new Date(Number.NaN), new Date(-1), 1_234_567_890, '2009-02-13'])('cannot be %p', timestamp => {
     const attempt = (): unknown => encode({ timestamp: timestamp as Date })
