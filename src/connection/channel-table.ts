@@ -3,6 +3,7 @@
  * ones are opened only by number.
  */
 import type { AmqpError, ErrorContext } from '../errors.js'
+import { tellAll } from '../util/tell-all.js'
 import type { Channel } from './channel.js'
 
 export class ChannelTable {
@@ -13,6 +14,8 @@ export class ChannelTable {
   readonly open: (Channel | undefined)[] = []
   readonly #free: number[] = []
   #last: number
+  /** The reserved ones that were opened. */
+  readonly #opened = new Set<number>()
 
   /** The numbers from 1 to `reserved` belong to whoever asks for them by number. */
   constructor(reserved: number) {
@@ -25,13 +28,19 @@ export class ChannelTable {
     return this.#free.pop() ?? (this.#last < this.max ? ++this.#last : undefined)
   }
 
+  /** How many channels are open. */
+  get size(): number {
+    return this.open.filter(channel => channel !== undefined).length
+  }
+
   add(channel: Channel): void {
     this.open[channel.number] = channel
+    if (channel.number <= this.#reserved) this.#opened.add(channel.number)
   }
 
   /** Whether there has ever been a channel of this number. */
   wasUsed(number: number): boolean {
-    return number <= this.#last
+    return number <= this.#reserved ? this.#opened.has(number) : number <= this.#last
   }
 
   /** The channel is closed: its number may be given out again. */
@@ -47,7 +56,7 @@ export class ChannelTable {
 
   /** The connection has ended: so has every channel. */
   endAll(reason: AmqpError): void {
-    for (const channel of this.open) channel?.onConnectionEnd(reason)
+    tellAll(this.open, channel => channel?.onConnectionEnd(reason))
     this.open.length = 0
   }
 }

@@ -1,7 +1,6 @@
 /**
- * Owns one channel of a connection: its requests and their replies, in order; the assembly of its content; its end,
- * from either side. What the channel is used for is its listener's
- * concern.
+ * Owns one channel of a connection: its requests and their replies, in order; the assembly of its content; its end, from
+ * either side. What the channel is used for is its listener's concern.
  */
 import {
   type ArgsOf,
@@ -38,8 +37,9 @@ import {
 import { FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from '../frame/constants.js'
 import { connectionLost } from '../operation-errors.js'
 import { Deque } from '../util/deque.js'
+import { takeAll, tellAll } from '../util/tell-all.js'
 import { Reader } from '../wire/reader.js'
-import { Assembly, type Content } from './content.js'
+import { Assembly, type Content, contentOf } from './content.js'
 import type { ContentCopier } from './content-copy.js'
 import type { Outbox } from './outbox.js'
 import type { Request } from './request.js'
@@ -48,6 +48,8 @@ import type { Request } from './request.js'
 export class ChannelListener {
   /** A message for a consumer came; `content` is valid only during the call. */
   onDeliver(_content: Content): void {}
+  /** One beyond `maxMessageSize` came, of `size` bytes: its body is discarded, `content` has an empty one. */
+  onOversized(_content: Content, _size: number): void {}
   /** A published message came back; `content` is valid only during the call. */
   onReturn(_content: Content): void {}
   /** The broker confirmed (`acked`) or refused a publish, or all up to this one. */
@@ -66,6 +68,8 @@ export class ChannelListener {
 export interface Reply {
   readonly method: Method
   readonly content: Content | undefined
+  /** The size of a content beyond `maxMessageSize`: its body is discarded, `content` has an empty one. */
+  readonly oversized: number | undefined
 }
 
 interface PendingRequest {
@@ -112,7 +116,10 @@ export class Channel {
     return new Promise((resolve, reject) => this.ask(request, context, resolve, reject))
   }
 
-  /** Like {@link request}, but calls back while the reply is parsed: before the next frame. */
+  /**
+   * Like {@link request}, but calls back while the reply is parsed: before the next frame. What `resolve` throws ends the
+   * connection.
+   */
   ask(
     { name, payload, replies }: Request,
     context: ErrorContext,
@@ -134,7 +141,7 @@ export class Channel {
     this.#state = 'closing'
     this.send('channel.close', { replyCode: REPLY_SUCCESS, replyText: '', classId: 0, methodId: 0 })
     debugChannel('channel %d: closing', this.number)
-    for (const request of this.#pending.drain()) request.reject(reason)
+    tellAll(this.#pending.drain(), request => request.reject(reason))
   }
 
   /** Takes a frame of this channel. Throws what has to end the connection. */
@@ -171,10 +178,8 @@ export class Channel {
     if (this.#state === 'closed') return
     const wasOpen = this.isOpen
     this.#state = 'closed'
-    for (const { context, reject } of this.#pending.drain()) {
-      reject(connectionLost(reason, context))
-    }
-    if (wasOpen) this.#listener.onClosed(reason, true)
+    tellAll(this.#pending.drain(), ({ context, reject }) => reject(connectionLost(reason, context)))
+    if (wasOpen) takeAll(() => this.#listener.onClosed(reason, true))
   }
 
   #onMethod(buffer: Buffer, start: number, end: number): void {
@@ -197,13 +202,13 @@ export class Channel {
       }
       case BASIC_CANCEL: {
         const { consumerTag, noWait } = decodeBasicCancel(this.#reader.reset(buffer, start + 4, end))
-        if (!noWait) this.send('basic.cancel-ok', { consumerTag })
+        if (!noWait) this.#answer('basic.cancel-ok', { consumerTag })
         this.#listener.onCancel(consumerTag)
         break
       }
       case CHANNEL_FLOW: {
         const { active } = decodeChannelFlow(this.#reader.reset(buffer, start + 4, end))
-        this.send('channel.flow-ok', { active })
+        this.#answer('channel.flow-ok', { active })
         this.#listener.onFlow(active)
         break
       }
@@ -211,7 +216,7 @@ export class Channel {
         this.#onClose(buffer, start, end)
         break
       default:
-        this.#onReply(decodeMethod(this.#reader.reset(buffer, start, end)), undefined)
+        this.#onReply(decodeMethod(this.#reader.reset(buffer, start, end)))
     }
   }
 
@@ -227,7 +232,7 @@ export class Channel {
     if (end - start < 4) throw new AmqpSyntaxError('a method frame is too short')
     const id = buffer.readUInt32BE(start)
     // Both sides may close at once: each answers the other.
-    if (id === CHANNEL_CLOSE) this.send('channel.close-ok', {})
+    if (id === CHANNEL_CLOSE) this.#answer('channel.close-ok', {})
     else if (id === CHANNEL_CLOSE_OK) this.#onClosed()
   }
 
@@ -235,7 +240,8 @@ export class Channel {
     const assembly = this.#assembly
     switch (assembly.method) {
       case BASIC_DELIVER:
-        this.#listener.onDeliver(assembly)
+        if (assembly.oversized === 0) this.#listener.onDeliver(assembly)
+        else this.#listener.onOversized(assembly, assembly.oversized)
         break
       case BASIC_RETURN:
         this.#listener.onReturn(assembly)
@@ -244,13 +250,13 @@ export class Channel {
         const { methodBytes, methodAt, methodEnd } = assembly
         // The fields stand behind the ids, which decodeMethod wants to see.
         const method = decodeMethod(this.#reader.reset(methodBytes, methodAt - 4, methodEnd))
-        this.#onReply(method, { ...contentOf(assembly) })
+        this.#onReply(method, contentOf(assembly), assembly.oversized || undefined)
       }
     }
     assembly.clear()
   }
 
-  #onReply(method: Method, content: Content | undefined): void {
+  #onReply(method: Method, content?: Content, oversized?: number): void {
     const pending = this.#pending.peek()
     if (pending === undefined || !pending.replies.includes(method.id)) {
       throw new CommandInvalidError(
@@ -258,7 +264,17 @@ export class Channel {
       )
     }
     this.#pending.shift()
-    pending.resolve({ method, content })
+    try {
+      pending.resolve({ method, content, oversized })
+    } catch (error) {
+      // Whoever cannot accept the reply is told of the connection's end, as the others are.
+      this.#pending.unshift(pending)
+      throw error
+    }
+  }
+
+  #answer<N extends MethodName>(name: N, args: ArgsOf<N>): void {
+    this.#host.outbox.answer(this.number, name, args)
   }
 
   /** The broker closed the channel: the oldest request is the one that it did not like. */
@@ -276,10 +292,11 @@ export class Channel {
     this.#state = 'closed'
     const errorFor = (context: ErrorContext): AmqpError =>
       errorFromReply(replyCode, replyText, { ...context, classId, methodId })
-    const pending = this.#pending.drain()
-    for (const request of pending) request.reject(errorFor(request.context))
-    this.#host.onChannelClosed(this)
-    this.#listener.onClosed(errorFor({}), false)
+    tellAll(this.#pending.drain(), ({ context, reject }) => reject(errorFor(context)))
+    takeAll(
+      () => this.#host.onChannelClosed(this),
+      () => this.#listener.onClosed(errorFor({}), false),
+    )
   }
 
   #onClosed(): void {
@@ -288,10 +305,4 @@ export class Channel {
     this.#host.onChannelClosed(this)
     this.#listener.onReleased()
   }
-}
-
-function contentOf(assembly: Assembly): Content {
-  const { methodBytes, methodAt, methodEnd, headerBytes, headerAt, headerEnd, bodyBytes, bodyAt, bodyEnd } =
-    assembly
-  return { methodBytes, methodAt, methodEnd, headerBytes, headerAt, headerEnd, bodyBytes, bodyAt, bodyEnd }
 }

@@ -22,13 +22,15 @@ import { type FrameEvents, FrameParser } from '../frame/parser.js'
 import type { ConnectionLoss } from '../operation-errors.js'
 import { violationCode } from '../reply-codes.js'
 import type { Transport } from '../transport-types.js'
+import { onAbort } from '../util/abort.js'
 import { type Deferred, defer, ignore } from '../util/promise.js'
+import { takeAll } from '../util/tell-all.js'
 import { Reader } from '../wire/reader.js'
 import { Channel, type ChannelHost, type ChannelListener } from './channel.js'
 import { ChannelTable } from './channel-table.js'
 import type { ConnectionConfig } from './connection-config.js'
 import { ContentCopier } from './content-copy.js'
-import { ControlChannel, type ControlHost } from './control-channel.js'
+import { ControlChannel, type ControlHost, unasked } from './control-channel.js'
 import { Handshake, type HandshakeHost, type Tuning } from './handshake.js'
 import { Heartbeat, type HeartbeatHost } from './heartbeat.js'
 import type { Metrics } from './metrics.js'
@@ -73,6 +75,8 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   readonly #channels: ChannelTable
   readonly #trace = debugFrame.enabled
   readonly #control = new ControlChannel(this)
+  /** Keeps what came with the handshake's end until that is handled, and what comes meanwhile: it stays in order. */
+  #heldBack: Handshake | undefined
   #transport: Transport | undefined
   #heartbeat: Heartbeat | undefined
   #state: State = { name: 'connecting' }
@@ -108,6 +112,11 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   /** The broker's reason not to take publishes for now (connection.blocked). */
   get blocked(): string | undefined {
     return this.#control.blocked
+  }
+
+  /** How many channels are open. */
+  get channels(): number {
+    return this.#channels.size
   }
 
   get writes(): number {
@@ -146,11 +155,12 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
 
   /** Closes the connection gracefully: everything on it ends with `reason`, and what was written leaves. */
   async close(reason: ConnectionClosedError): Promise<void> {
+    this.#takeRest()
     if (this.#state.name === 'closing') return this.#state.done.promise
     if (this.#state.name !== 'open') return this.#end(reason, [])
     const done = defer<void>()
     debugConnection('closing: %s', reason.message)
-    this.outbox.flush()
+    this.#flush()
     this.#tell(reason, [])
     this.#state = { name: 'closing', reason, done }
     this.#sendClose(REPLY_SUCCESS, 'Goodbye')
@@ -197,11 +207,12 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
 
   /** The broker closes the connection. */
   onClose(reason: AmqpError, methodId: number): void {
-    this.outbox.flush()
+    this.#flush()
     this.#end(reason, this.#channels.requestsOf(methodId), 'end')
   }
 
   onCloseOk(): void {
+    if (this.#state.name === 'open') throw unasked('connection.close-ok')
     if (this.#state.name === 'closing') this.#end(this.#state.reason, [], 'end')
   }
 
@@ -232,8 +243,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   }
 
   async #shakeHands(transport: Transport, giveUp: AbortSignal): Promise<void> {
-    const onAbort = (): void => this.#end(new ConnectionBrokenError('given up'), [])
-    giveUp.addEventListener('abort', onAbort)
+    const stopWatching = onAbort(giveUp, () => this.#end(new ConnectionBrokenError('given up'), []))
     try {
       const handshake = new Handshake(this, this.#config)
       this.#state = { name: 'handshake', handshake }
@@ -248,15 +258,16 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
       this.#info = await handshake.run()
       if (this.endReason !== undefined) throw this.endReason
       this.#state = { name: 'open' }
+      this.#heldBack = handshake
       // Methods that came with open-ok are handled after `connect` has resolved.
-      setImmediate(() => this.#takeRest(handshake))
+      setImmediate(() => this.#takeRest())
       debugConnection('open: %s %s at %s', this.#info.product, this.#info.version, this.#info.host)
     } catch (error) {
-      this.outbox.flush()
+      this.#flush()
       this.#end(error instanceof AmqpError ? error : new ConnectionBrokenError('given up'), [])
       throw error
     } finally {
-      giveUp.removeEventListener('abort', onAbort)
+      stopWatching()
     }
   }
 
@@ -280,31 +291,41 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
 
   /** The peer broke the protocol: it is told so, and the connection ends. */
   #onViolation(error: AmqpError): void {
+    this.#takeRest()
     if (this.#state.name === 'open') {
       this.#sendClose(violationCode(error), error.message.slice(0, REPLY_TEXT_LENGTH))
     }
     this.#end(error, [])
   }
 
-  #takeRest(handshake: Handshake): void {
+  #takeRest(): void {
+    const rest = this.#heldBack?.rest() ?? []
+    this.#heldBack = undefined
     try {
-      for (const method of handshake.rest()) if (this.#state.name === 'open') this.#onMethod(method)
+      for (const method of rest) if (this.#state.name !== 'ended') this.#onMethod(method)
     } catch (error) {
       this.#onViolation(asAmqpError(error))
     }
   }
 
   #onMethod(method: Method): void {
-    if (this.#state.name === 'handshake') this.#state.handshake.onMethod(method)
-    else this.#control.onMethod(method)
+    const handshake = this.#state.name === 'handshake' ? this.#state.handshake : this.#heldBack
+    if (handshake === undefined) this.#control.onMethod(method)
+    else handshake.onMethod(method)
   }
 
   #sendClose(replyCode: number, replyText: string): void {
     this.send('connection.close', { replyCode, replyText, classId: 0, methodId: 0 })
-    this.outbox.flush()
+    this.#flush()
+  }
+
+  /** Writes what there is. Who has gathered it may throw: that keeps the connection from no end. */
+  #flush(): void {
+    takeAll(() => this.outbox.flush())
   }
 
   #end(reason: AmqpError, blamed: readonly ErrorContext[], farewell: 'end' | 'destroy' = 'destroy'): void {
+    this.#takeRest()
     const state = this.#state
     if (state.name === 'ended') return
     this.#heartbeat?.stop()
@@ -319,9 +340,11 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   }
 
   #tell(reason: AmqpError, blamed: readonly ErrorContext[]): void {
-    this.#events.onEnd({ reason, blamed })
-    this.#control.end(reason)
-    this.#channels.endAll(reason)
+    takeAll(
+      () => this.#events.onEnd({ reason, blamed }),
+      () => this.#control.end(reason),
+      () => this.#channels.endAll(reason),
+    )
   }
 }
 

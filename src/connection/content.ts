@@ -1,11 +1,13 @@
 /**
  * Owns the assembly of content: a method, its header and its body, counted by bytes received and never by predicted
  * frames. A small content is copied out of the incoming chunk, together with its neighbours; a larger body that comes
- * whole is a view of the chunk. Knows nothing of what is done with the content.
+ * whole is a view of the chunk; a body beyond the limit is discarded as it comes. Knows nothing of what is done with the
+ * content.
  */
 import { CLASS_BASIC } from '../constants.gen.js'
-import { ResourceError, UnexpectedFrameError } from '../errors.js'
+import { AmqpSyntaxError, UnexpectedFrameError } from '../errors.js'
 import { FRAME_OVERHEAD } from '../frame/constants.js'
+import { markShared, marksHold, ownCopy } from '../util/shared-memory.js'
 import { BLOCK, ContentCopier } from './content-copy.js'
 
 /** The content header's class, weight and body size stand before the property flags. */
@@ -46,8 +48,12 @@ export class Assembly implements Content {
   bodyEnd = 0
   /** The id of the method whose content is being assembled; 0 between contents. */
   method = 0
-  #stage: 'none' | 'header' | 'body' = 'none'
+  /** The size of a body beyond the limit, which was discarded; 0 where the body is there. */
+  oversized = 0
+  #stage: 'none' | 'header' | 'body' | 'discard' = 'none'
   #bodySize = 0
+  /** How much of a body that is discarded is still to come. */
+  #undiscarded = 0
   readonly #maxBody: number
   readonly #copier: ContentCopier
 
@@ -79,9 +85,6 @@ export class Assembly implements Content {
       throw new UnexpectedFrameError(`a content header came for class ${buffer.readUInt16BE(start)}`)
     }
     const size = buffer.readUInt32BE(start + 4) * 0x1_0000_0000 + buffer.readUInt32BE(start + 8)
-    if (size > this.#maxBody) {
-      throw new ResourceError(`a message of ${size} bytes came in, beyond maxMessageSize (${this.#maxBody})`)
-    }
     this.headerBytes = buffer
     this.headerAt = start + HEADER_FIXED
     this.headerEnd = end
@@ -89,6 +92,11 @@ export class Assembly implements Content {
     this.bodyBytes = NOTHING
     this.bodyAt = 0
     this.bodyEnd = 0
+    this.oversized = 0
+    if (size > this.#maxBody) {
+      this.#beginDiscarding(size)
+      return false
+    }
     if (size > 0) {
       this.#stage = 'body'
       return false
@@ -102,7 +110,7 @@ export class Assembly implements Content {
 
   /** A body frame came. Returns true if the content is complete. */
   body(buffer: Buffer, start: number, end: number): boolean {
-    if (this.#stage !== 'body') throw new UnexpectedFrameError('a content body came that no header announced')
+    if (this.#stage !== 'body') return this.#discard(end - start)
     const received = this.bodyEnd + (end - start)
     const size = this.#bodySize
     if (received > size) {
@@ -137,6 +145,33 @@ export class Assembly implements Content {
     this.bodyBytes = NOTHING
   }
 
+  /** Nothing of the body is kept, nor the chunk that announced it: the rest may be long in coming. */
+  #beginDiscarding(size: number): void {
+    if (!Number.isSafeInteger(size)) {
+      throw new AmqpSyntaxError(`a message of ${size} bytes was announced: no size is beyond 2^53 - 1`)
+    }
+    this.#stage = 'discard'
+    this.oversized = size
+    this.#undiscarded = size
+    this.#copyParts()
+  }
+
+  /** A body frame came where no body is kept. Returns true if the content is complete. */
+  #discard(bytes: number): boolean {
+    if (this.#stage !== 'discard')
+      throw new UnexpectedFrameError('a content body came that no header announced')
+    if (bytes > this.#undiscarded) {
+      const received = this.oversized - this.#undiscarded + bytes
+      throw new UnexpectedFrameError(
+        `a content body of ${this.oversized} bytes was announced, but ${received} came`,
+      )
+    }
+    this.#undiscarded -= bytes
+    if (this.#undiscarded > 0) return false
+    this.#stage = 'none'
+    return true
+  }
+
   #isInPlace(buffer: Buffer, start: number): boolean {
     const { bodyBytes } = this
     return (
@@ -163,6 +198,8 @@ export class Assembly implements Content {
       this.bodyBytes = block
       this.bodyAt -= shift
       this.bodyEnd -= shift
+    } else {
+      markShared(bodyBytes.buffer)
     }
   }
 
@@ -175,8 +212,11 @@ export class Assembly implements Content {
     this.headerBytes = copyOf(this.headerBytes, this.headerAt, this.headerEnd)
     this.headerEnd -= this.headerAt
     this.headerAt = 0
-    if (this.bodyEnd - this.bodyAt > BLOCK) return
-    this.bodyBytes = copyOf(this.bodyBytes, this.bodyAt, this.bodyEnd)
+    if (this.bodyEnd - this.bodyAt > BLOCK) {
+      if (!isOwn(this.bodyBytes, this.bodyAt, this.bodyEnd)) markShared(this.bodyBytes.buffer)
+      return
+    }
+    this.bodyBytes = ownCopy(this.bodyBytes.subarray(this.bodyAt, this.bodyEnd))
     this.bodyEnd -= this.bodyAt
     this.bodyAt = 0
   }
@@ -190,6 +230,28 @@ export class Assembly implements Content {
     this.bodyBytes.copy(grown, 0, 0, this.bodyEnd)
     this.bodyBytes = grown
   }
+}
+
+/** What an assembly holds, for whoever keeps it. */
+export function contentOf(assembly: Assembly): Content {
+  const { methodBytes, methodAt, methodEnd, headerBytes, headerAt, headerEnd, bodyBytes, bodyAt, bodyEnd } =
+    assembly
+  return { methodBytes, methodAt, methodEnd, headerBytes, headerAt, headerEnd, bodyBytes, bodyAt, bodyEnd }
+}
+
+/**
+ * The bytes of a body for a user to keep. What lies in a chunk with others cannot be taken away from them, since it is
+ * marked; where marks do not hold, it is copied: the socket may go on reading into that memory. A small body stays where
+ * it is even then: whoever takes that away empties the messages that came with it, and nothing else.
+ */
+export function bodyOf(bytes: Buffer, at: number, end: number, protectedByMark = marksHold): Buffer {
+  const body = bytes.subarray(at, end)
+  return protectedByMark || bytes.length <= BLOCK || isOwn(bytes, at, end) ? body : ownCopy(body)
+}
+
+/** Nothing else lies in this memory. */
+function isOwn(bytes: Buffer, at: number, end: number): boolean {
+  return at === 0 && end === bytes.buffer.byteLength
 }
 
 function copyOf(bytes: Buffer, start: number, end: number): Buffer {

@@ -7,6 +7,7 @@ import { debugConnection } from '../debug.js'
 import { type AmqpError, CommandInvalidError, errorFromReply } from '../errors.js'
 import { Deque } from '../util/deque.js'
 import { type Deferred, defer } from '../util/promise.js'
+import { tellAll } from '../util/tell-all.js'
 
 /** What the control channel needs of its connection. */
 export interface ControlHost {
@@ -26,6 +27,8 @@ export class ControlChannel {
   readonly #host: ControlHost
   /** New secrets that the broker has not taken yet. */
   readonly #secrets = new Deque<Deferred<void>>()
+  /** Nobody waits for answers any more, which may come still. */
+  #ended = false
 
   constructor(host: ControlHost) {
     this.#host = host
@@ -47,7 +50,7 @@ export class ControlChannel {
         this.#host.onCloseOk()
         break
       case 'connection.update-secret-ok':
-        this.#secrets.shift()?.resolve()
+        this.#onSecretTaken()
         break
       case 'connection.blocked':
         this.blocked = method.args.reason
@@ -58,7 +61,7 @@ export class ControlChannel {
         this.#host.onUnblocked()
         break
       default:
-        throw new CommandInvalidError(`${method.name} came on channel 0, where nothing asked for it`)
+        throw unasked(method.name)
     }
   }
 
@@ -71,6 +74,18 @@ export class ControlChannel {
 
   /** The connection has ended. */
   end(reason: AmqpError): void {
-    for (const secret of this.#secrets.drain()) secret.reject(reason)
+    this.#ended = true
+    tellAll(this.#secrets.drain(), secret => secret.reject(reason))
   }
+
+  #onSecretTaken(): void {
+    const secret = this.#secrets.shift()
+    if (secret === undefined && !this.#ended) throw unasked('connection.update-secret-ok')
+    secret?.resolve()
+  }
+}
+
+/** The error of a method of channel 0 that is the answer to nothing. */
+export function unasked(name: MethodName): CommandInvalidError {
+  return new CommandInvalidError(`${name} came on channel 0, where nothing asked for it`)
 }

@@ -38,6 +38,11 @@ export interface HandshakeHost {
   onTuned(tuning: Tuning): void
 }
 
+/** So often a server may ask for more than the response that our mechanisms give. */
+const MOST_CHALLENGES = 3
+/** So many methods may come before they are taken: a server has to wait for our answers. */
+const MOST_AHEAD = 64
+
 /** How far it has come: what a failure means depends on it. */
 type Stage = 'start' | 'authentication' | 'open'
 
@@ -56,14 +61,17 @@ export class Handshake {
     this.#config = config
   }
 
-  /** A method came on channel 0. */
+  /** A method came on channel 0. Throws if more come ahead than a server can have reason to send. */
   onMethod(method: Method): void {
-    if (this.#waiting === undefined) {
-      this.#inbox.push(method)
-    } else {
+    if (this.#waiting !== undefined) {
       this.#waiting.resolve(method)
       this.#waiting = undefined
+      return
     }
+    if (this.#inbox.length === MOST_AHEAD) {
+      throw new CommandInvalidError(`${method.name} came behind ${MOST_AHEAD} others during the handshake`)
+    }
+    this.#inbox.push(method)
   }
 
   /** The connection ended before the handshake did. */
@@ -103,12 +111,15 @@ export class Handshake {
     const response = authenticationResponse(mechanism, this.#config)
     const { clientProperties } = this.#config
     this.#host.send('connection.start-ok', { clientProperties, mechanism, response, locale: 'en_US' })
-    for (;;) {
+    for (let challenges = 0; challenges <= MOST_CHALLENGES; challenges++) {
       const method = await this.#expect('connection.tune', 'connection.secure')
       if (method.name === 'connection.tune') return method.args
       // None of our mechanisms takes a second step; the same answer leaves the decision to the server.
-      this.#host.send('connection.secure-ok', { response })
+      if (challenges < MOST_CHALLENGES) this.#host.send('connection.secure-ok', { response })
     }
+    throw new AuthenticationError(
+      `connect: the server has asked for more ${MOST_CHALLENGES + 1} times (connection.secure), and ${mechanism} has no more to give`,
+    )
   }
 
   /** Of two limits the lower one holds, and 0 means none. */

@@ -4,6 +4,7 @@
  */
 import { type ArgsOf, type MethodName, methods } from '../codec/methods.gen.js'
 import { debugFrame } from '../debug.js'
+import { ResourceError } from '../errors.js'
 import { FRAME_HEADER_SIZE, FRAME_METHOD } from '../frame/constants.js'
 import { beginFrame, endFrame } from '../frame/writer.js'
 import type { Transport } from '../transport-types.js'
@@ -17,6 +18,8 @@ export interface FlushListener {
 
 /** With so many bytes, a write does not wait for the end of the tick. */
 const WRITE_AT = 262_144
+/** So many answers may wait for a peer that asks, and does not read. */
+const MOST_UNREAD_ANSWERS = 10_000
 /** The longest delay of frames that are not urgent, in milliseconds. */
 export const LONGEST_GATHERING = 20
 
@@ -51,6 +54,8 @@ export class Outbox {
   /** What was sent while a unit was being encoded. */
   #deferred: (() => void)[] = []
   #timer: NodeJS.Timeout | undefined
+  /** How many answers there were since the transport asked for a pause. */
+  #unreadAnswers = 0
   readonly #onTick = (): void => {
     if (this.#state === 'scheduled') this.flush()
   }
@@ -113,6 +118,15 @@ export class Outbox {
     writer.commit()
     if (this.#trace) debugFrame('> %d %s', channel, name)
     this.schedule()
+  }
+
+  /** Answers a method that the peer sends whenever it likes. Throws {@link ResourceError} if it does not read the answers. */
+  answer<N extends MethodName>(channel: number, name: N, args: ArgsOf<N>): void {
+    this.#unreadAnswers = this.congested ? this.#unreadAnswers + 1 : 0
+    if (this.#unreadAnswers > MOST_UNREAD_ANSWERS) {
+      throw new ResourceError(`the broker has not read ${MOST_UNREAD_ANSWERS} answers that it asked for`)
+    }
+    this.method(channel, name, args)
   }
 
   /** Sends a method that was encoded before; it is known to fit a frame. */

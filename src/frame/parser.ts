@@ -19,6 +19,8 @@ import {
   FRAME_OVERHEAD,
 } from './constants.js'
 
+/** So much is set aside at once for a frame of which only a part has come: an announced size alone costs no more. */
+const AT_ONCE = 131_072
 /** A body frame that does not come whole is not put together from here on: its parts are handed out as they come. */
 const IN_PARTS_FROM = 16_384
 
@@ -39,9 +41,11 @@ export interface FrameEvents {
 export class FrameParser {
   readonly #events: FrameEvents
   #maxPayload: number
-  /** A frame of which only a part has come: its bytes so far, in a buffer that has room for all that is known of it. */
+  /** A frame of which only a part has come: its bytes so far, in a buffer that may have room for more. */
   #partial: Buffer | undefined
   #filled = 0
+  /** How many bytes it will have, once its header is known. */
+  #whole = 0
   /** A body frame that is handed out in parts: how much of its payload is still to be handed out. */
   #bodyLeft = 0
   #bodyChannel = 0
@@ -109,16 +113,18 @@ export class FrameParser {
         this.#partial = undefined
         return this.#takeBody(chunk, at)
       }
-      const whole = Buffer.allocUnsafe(size + FRAME_OVERHEAD)
-      frame.copy(whole, 0, 0, FRAME_HEADER_SIZE)
-      frame = whole
+      this.#whole = size + FRAME_OVERHEAD
+    }
+    const taken = Math.min(this.#whole - this.#filled, chunk.length - at)
+    if (this.#filled + taken > frame.length) {
+      frame = this.#grown(frame, this.#filled + taken)
       this.#partial = frame
     }
-    const taken = chunk.copy(frame, this.#filled, at)
+    chunk.copy(frame, this.#filled, at, at + taken)
     this.#filled += taken
-    if (this.#filled === frame.length) {
+    if (this.#filled === this.#whole) {
       this.#partial = undefined
-      this.#emit(frame, 0, frame.length - 1)
+      this.#emit(frame, 0, this.#whole - 1)
     }
     return at + taken
   }
@@ -126,19 +132,27 @@ export class FrameParser {
   /** A frame has begun: its parts are handed out, or it is kept until the rest comes. */
   #begun(chunk: Buffer, at: number): void {
     const available = chunk.length - at
-    let whole = FRAME_HEADER_SIZE
+    let room = FRAME_HEADER_SIZE
     if (available >= FRAME_HEADER_SIZE) {
       const size = this.#checkHeader(chunk, at)
       if (this.#beginBody(chunk, at, size)) {
         this.#takeBody(chunk, at + FRAME_HEADER_SIZE)
         return
       }
-      whole = size + FRAME_OVERHEAD
+      this.#whole = size + FRAME_OVERHEAD
+      room = Math.min(this.#whole, Math.max(available, AT_ONCE))
     }
-    const partial = Buffer.allocUnsafe(whole)
+    const partial = Buffer.allocUnsafe(room)
     chunk.copy(partial, 0, at)
     this.#partial = partial
     this.#filled = available
+  }
+
+  /** The partial frame, with room for so many bytes, and some more. */
+  #grown(frame: Buffer, bytes: number): Buffer {
+    const grown = Buffer.allocUnsafe(Math.min(this.#whole, Math.max(bytes, 2 * frame.length, AT_ONCE)))
+    frame.copy(grown, 0, 0, this.#filled)
+    return grown
   }
 
   /** Whether a frame with this header is handed out in parts; if so, they follow. */

@@ -63,7 +63,7 @@ export class ConfirmRing<T> {
 
   /** Takes the entry of a tag, or all up to it, and passes them to `visit` in order; those taken before are skipped. */
   confirm(tag: number, multiple: boolean, visit: (entry: T) => void): void {
-    if (tag >= this.#next)
+    if (tag >= this.#next || (tag === 0 && !multiple))
       throw new CommandInvalidError(`publish ${tag} was confirmed, but ${this.#next - 1} was the last`)
     // A tag of 0 means all there are (AMQP 0-9-1, basic.ack, "multiple").
     const last = multiple && tag === 0 ? this.#next - 1 : tag
@@ -95,9 +95,13 @@ export class ConfirmRing<T> {
   }
 
   #confirmLate(last: number, multiple: boolean, visit: (entry: T) => void): void {
-    for (const tag of multiple ? [...this.#late.keys()] : [last]) {
-      const entry = this.#late.get(tag)
-      if (tag > last || entry === undefined) return
+    if (!multiple) {
+      const entry = this.#late.get(last)
+      if (entry !== undefined && this.#late.delete(last)) visit(entry)
+      return
+    }
+    for (const [tag, entry] of this.#late) {
+      if (tag > last) return
       this.#late.delete(tag)
       visit(entry)
     }

@@ -6,6 +6,7 @@ import type { Metrics } from '../connection/metrics.js'
 import type { ConnectionLoss } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
 import type { TicketCounter } from '../ticket.js'
+import { takeAll } from '../util/tell-all.js'
 import { withConfirms } from './confirmed-publishing.js'
 import type { OutgoingMessage } from './message-envelope.js'
 import { PublishBudget } from './publish-budget.js'
@@ -111,14 +112,18 @@ export class Publisher implements PublishConnectionListener {
 
   detach(): void {
     this.#unprepared = undefined
-    this.#confirmed.detach()
-    this.#unconfirmed.detach()
+    takeAll(
+      () => this.#confirmed.detach(),
+      () => this.#unconfirmed.detach(),
+    )
   }
 
   end({ reason }: ConnectionLoss): void {
     this.#unprepared = undefined
-    this.#confirmed.end(reason)
-    this.#unconfirmed.end(reason)
+    takeAll(
+      () => this.#confirmed.end(reason),
+      () => this.#unconfirmed.end(reason),
+    )
   }
 
   /** Resolves when no publish is pending, whatever became of them, and the broker has read them all. */

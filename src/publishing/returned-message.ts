@@ -3,6 +3,7 @@ import { decodeBasicReturn } from '../codec/methods.gen.js'
 import { decodeBasicHeaders, decodeBasicProperties } from '../codec/properties.gen.js'
 import type { Content } from '../connection/content.js'
 import type { ReturnedMessage } from '../errors.js'
+import { ownCopy } from '../util/shared-memory.js'
 import { Reader } from '../wire/reader.js'
 
 /** A message that came back, and why. */
@@ -19,7 +20,7 @@ export function readReturned(content: Content): Returned {
   const { replyCode, replyText, exchange, routingKey } = decodeBasicReturn(reader)
   const properties = decodeBasicProperties(reader.reset(headerBytes, headerAt, headerEnd))
   const headers = decodeBasicHeaders(reader.reset(headerBytes, headerAt, headerEnd))
-  const body = Buffer.from(bodyBytes.subarray(bodyAt, bodyEnd))
+  const body = ownCopy(bodyBytes.subarray(bodyAt, bodyEnd))
   return { replyCode, replyText, message: { exchange, routingKey, body, properties, headers } }
 }
 

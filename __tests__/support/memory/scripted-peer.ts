@@ -147,10 +147,22 @@ export class ScriptedPeer {
     properties: MessageProperties = {},
     room = 4096,
   ): void {
+    this.raw(this.content(channel, name, args, body, properties, room))
+  }
+
+  /** The frames of a method with content, its body in frames of at most `room` bytes. */
+  content<N extends MethodName>(
+    channel: number,
+    name: N,
+    args: ArgsOf<N>,
+    body: Uint8Array,
+    properties: MessageProperties = {},
+    room = 4096,
+  ): Buffer {
     const parts = [this.method(channel, name, args), this.contentHeader(channel, body.length, properties)]
     for (let at = 0; at < body.length; at += room)
       parts.push(this.frame(FRAME_BODY, channel, body.subarray(at, at + room)))
-    this.raw(Buffer.concat(parts))
+    return Buffer.concat(parts)
   }
 
   raw(bytes: Uint8Array): void {

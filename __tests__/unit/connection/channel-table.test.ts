@@ -1,5 +1,6 @@
 /** Covers the table of channels: which come first, which are never given out, and the end of the supply. */
 import { describe, expect, test } from '@jest/globals'
+import type { Channel } from '../../../src/connection/channel.js'
 import { ChannelTable } from '../../../src/connection/channel-table.js'
 
 describe('channel numbers', () => {
@@ -45,5 +46,12 @@ describe('channel numbers', () => {
     table.takeNumber()
     table.remove(3)
     expect([3, 4].map(number => table.wasUsed(number))).toEqual([true, false])
+  })
+
+  test('that are reserved count as used from when they are first opened', () => {
+    const table = new ChannelTable(2)
+    table.add({ number: 2 } as Channel)
+    table.remove(2)
+    expect([1, 2].map(number => table.wasUsed(number))).toEqual([false, true])
   })
 })

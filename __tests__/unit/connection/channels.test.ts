@@ -102,7 +102,7 @@ describe('a consumer that the broker cancels', () => {
     'ends by throwing; basic.cancel is answered unless no-wait is set (noWait: %p)',
     async (noWait, answers) => {
       const { client, peer } = await connectToPeer()
-      const consumer = client.basicConsume('q', { consumerTag: 'mine' })
+      const consumer = client.basicConsume('q', { consumerTag: 'mine', onCancel: 'end' })
       await consumer.ready
       const next = consumer[Symbol.asyncIterator]().next()
       const { channel } = await peer.next('basic.consume')

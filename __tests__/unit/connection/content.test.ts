@@ -1,8 +1,8 @@
 /** Covers the assembly of content: bodies whole and in pieces, views and copies, and what is let go of. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { Assembly } from '../../../src/connection/content.js'
-import { ResourceError, UnexpectedFrameError } from '../../../src/errors.js'
+import { Assembly, bodyOf as ownBodyOf } from '../../../src/connection/content.js'
+import { AmqpSyntaxError, UnexpectedFrameError } from '../../../src/errors.js'
 
 const METHOD = 60 * 65_536 + 60
 /** Its ids, and what stands for its fields. */
@@ -145,10 +145,49 @@ describe('an assembly', () => {
     expect(assembly.bodyBytes).toHaveLength(size)
   })
 
-  test('takes a message of the largest size, and no larger one', () => {
-    expect(() => begun(100n, 100)).not.toThrow()
-    expect(() => begun(101n, 100)).toThrow(ResourceError)
-    expect(() => begun(2n ** 64n - 1n, 100)).toThrow(ResourceError)
+  test('takes a message of the largest size', () => {
+    const assembly = begun(100n, 100)
+    expect(body(assembly, Buffer.alloc(100, 'x'))).toBe(true)
+    expect(assembly.oversized).toBe(0)
+    expect(bodyOf(assembly)).toHaveLength(100)
+  })
+
+  test('discards the body of a larger one as it comes, and keeps the rest', () => {
+    const assembly = begun(101n, 100)
+    expect([body(assembly, Buffer.alloc(50)), body(assembly, Buffer.alloc(0))]).toEqual([false, false])
+    expect(assembly.busy).toBe(true)
+    expect(assembly.roomFor(51)).toBeUndefined()
+    expect(assembly.bodyBytes).toHaveLength(0)
+    expect(body(assembly, Buffer.alloc(51))).toBe(true)
+    expect(assembly.busy).toBe(false)
+    expect(assembly.oversized).toBe(101)
+    expect(bodyOf(assembly)).toHaveLength(0)
+    const { methodBytes, methodAt, methodEnd, headerBytes, headerAt, headerEnd } = assembly
+    expect(methodBytes.toString('utf8', methodAt, methodEnd)).toBe('.fields')
+    expect(headerBytes.subarray(headerAt, headerEnd)).toEqual(Buffer.alloc(2))
+    assembly.clear()
+    assembly.begin(METHOD, METHOD_FRAME, 4, METHOD_FRAME.length)
+    whole(assembly, header(1n))
+    expect(body(assembly, Buffer.from('x'))).toBe(true)
+    expect([assembly.oversized, bodyOf(assembly).toString()]).toEqual([0, 'x'])
+  })
+
+  test('keeps nothing of the chunk that announced a body to discard', () => {
+    const chunk = Buffer.concat([METHOD_FRAME, header(101n), Buffer.alloc(60_000)])
+    const assembly = new Assembly(100)
+    assembly.begin(METHOD, chunk, 4, METHOD_FRAME.length)
+    assembly.header(chunk, METHOD_FRAME.length, METHOD_FRAME.length + 14)
+    chunk.fill('!')
+    body(assembly, Buffer.alloc(101))
+    const { methodBytes, methodAt, methodEnd, headerBytes } = assembly
+    expect(methodBytes.toString('utf8', methodAt - 4, methodEnd)).toBe('idid.fields')
+    expect(headerBytes).toEqual(Buffer.alloc(2))
+  })
+
+  test('refuses a size that is no safe integer', () => {
+    expect(() => begun(2n ** 53n - 1n, 100)).not.toThrow()
+    expect(() => begun(2n ** 53n, 100)).toThrow(AmqpSyntaxError)
+    expect(() => begun(2n ** 64n - 1n, 100)).toThrow(AmqpSyntaxError)
   })
 
   test('lets go of everything that it was given', () => {
@@ -172,6 +211,16 @@ describe('an assembly', () => {
       },
     ],
     ['a body beyond the size', () => body(begun(1n), Buffer.from('xy'))],
+    ['a body to discard beyond the size', () => body(begun(2n, 1), Buffer.from('xyz'))],
+    ['a header where a body is discarded', () => whole(begun(2n, 1), header(1n))],
+    [
+      'a body behind one that was discarded',
+      () => {
+        const assembly = begun(2n, 1)
+        body(assembly, Buffer.from('xy'))
+        body(assembly, Buffer.alloc(0))
+      },
+    ],
     ['a body where none is to come', () => body(begun(0n), Buffer.from('x'))],
   ])('refuses %s', (_, act) => {
     expect(act).toThrow(UnexpectedFrameError)
@@ -184,5 +233,22 @@ describe('an assembly', () => {
     const assembly = new Assembly(100)
     assembly.begin(METHOD, METHOD_FRAME, 4, METHOD_FRAME.length)
     expect(() => whole(assembly, bytes)).toThrow(UnexpectedFrameError)
+  })
+})
+
+describe('a body that is handed out where marks do not hold', () => {
+  test('is a copy where others lie in its memory, so that the socket does not read into what was taken away', () => {
+    const chunk = Buffer.alloc(10_000, 'x')
+    const body = ownBodyOf(chunk, 100, 5100, false)
+    expect(body.equals(chunk.subarray(100, 5100))).toBe(true)
+    expect(body.buffer.byteLength).toBe(5000)
+    expect(ownBodyOf(chunk, 100, 5100, true).buffer).toBe(chunk.buffer)
+  })
+
+  test('is no copy where it has its memory for itself, or is small', () => {
+    const own = Buffer.allocUnsafeSlow(5000)
+    expect(ownBodyOf(own, 0, 5000, false).buffer).toBe(own.buffer)
+    const block = Buffer.allocUnsafeSlow(8192).subarray(0, 4000)
+    expect(ownBodyOf(block, 10, 3000, false).buffer).toBe(block.buffer)
   })
 })

@@ -121,6 +121,27 @@ describe('a new secret', () => {
     expect(outcomes).toEqual(['taken', 'taken'])
   })
 
+  test('that was never given cannot be taken', () => {
+    const begun = begin()
+    const receive = () => begun.receive('connection.update-secret-ok', {})
+    expect(receive).toThrow(CommandInvalidError)
+    giveTwo(begun)
+    receive()
+    receive()
+    expect(receive).toThrow('connection.update-secret-ok came on channel 0, where nothing asked for it')
+  })
+
+  test('that is taken when nobody waits for it any more is of no account', async () => {
+    const begun = begin()
+    const outcomes = giveTwo(begun)
+    const reason = new ConnectionClosedError('over')
+    begun.control.end(reason)
+    begun.receive('connection.update-secret-ok', {})
+    begun.receive('connection.update-secret-ok', {})
+    await turns(1)
+    expect(outcomes).toEqual([reason, reason])
+  })
+
   test('is not taken where the connection ends before the answer', async () => {
     const begun = begin()
     const outcomes = giveTwo(begun)

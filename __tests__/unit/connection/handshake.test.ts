@@ -1,7 +1,11 @@
 /** Covers the beginning of a connection: tuning, mechanisms, and everything that may go wrong on the way. */
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { decodeMethod, type MethodName } from '../../../src/codec/methods.gen.js'
+import { resolveConfig } from '../../../src/connection/connection-config.js'
+import { Handshake } from '../../../src/connection/handshake.js'
 import {
   AuthenticationError,
+  ChannelError,
   Client,
   type ClientOptions,
   CommandInvalidError,
@@ -10,7 +14,9 @@ import {
   NotAllowedError,
   ProtocolError,
   TimeoutError,
+  UnexpectedFrameError,
 } from '../../../src/index.js'
+import { Reader } from '../../../src/wire/reader.js'
 import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
 import { type PeerOptions, ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
 
@@ -99,6 +105,20 @@ describe('authentication', () => {
     const client = await attempt(peer)
     expect(asked).toBe(2)
     await client.close()
+  })
+
+  test('fails where challenges do not end', async () => {
+    const peer = new ScriptedPeer()
+    const challenge = (): void => peer.send(0, 'connection.secure', { challenge: Buffer.from('?') })
+    peer.on('connection.start-ok', challenge)
+    peer.on('connection.secure-ok', challenge)
+    await expect(attempt(peer)).rejects.toMatchObject({
+      constructor: AuthenticationError,
+      message: expect.stringContaining('connection.secure'),
+    })
+    expect(peer.all('connection.secure-ok')).toHaveLength(3)
+    await turns()
+    expect(peer.clientGone).toBe(true)
   })
 
   test('fails where the server offers no mechanism of ours', async () => {
@@ -191,6 +211,68 @@ describe('a handshake that fails', () => {
     })
   })
 
+  const start = (peer: ScriptedPeer): Buffer =>
+    peer.method(0, 'connection.start', {
+      versionMajor: 0,
+      versionMinor: 9,
+      serverProperties: {},
+      mechanisms: Buffer.from('PLAIN'),
+      locales: Buffer.from('en_US'),
+    })
+  const tune = (peer: ScriptedPeer): Buffer =>
+    peer.method(0, 'connection.tune', { channelMax: 0, frameMax: 0, heartbeat: 0 })
+
+  test.each<[string, MethodName, (peer: ScriptedPeer) => Buffer]>([
+    ['a second connection.start', 'connection.start-ok', start],
+    ['a second connection.tune', 'connection.tune-ok', tune],
+    [
+      'connection.secure behind connection.tune',
+      'connection.tune-ok',
+      peer => peer.method(0, 'connection.secure', { challenge: Buffer.from('?') }),
+    ],
+    [
+      'connection.blocked',
+      'connection.start-ok',
+      peer => peer.method(0, 'connection.blocked', { reason: 'why' }),
+    ],
+    ['connection.close-ok', 'connection.start-ok', peer => peer.method(0, 'connection.close-ok', {})],
+    ['a method of another class', 'connection.start-ok', peer => peer.method(0, 'basic.qos-ok', {})],
+  ])('says so where there is %s', async (_, after, method) => {
+    const peer = new ScriptedPeer()
+    peer.on(after, () => peer.raw(method(peer)))
+    await expect(attempt(peer)).rejects.toBeInstanceOf(CommandInvalidError)
+    await turns()
+    expect(peer.clientGone).toBe(true)
+  })
+
+  test('says so where methods come faster than they can be taken, and keeps few of them', async () => {
+    const peer = new ScriptedPeer()
+    const flood = Buffer.concat(Array.from({ length: 100 }, () => tune(peer)))
+    peer.on('connection.start-ok', () => peer.raw(flood))
+    await expect(attempt(peer)).rejects.toBeInstanceOf(CommandInvalidError)
+    const handshake = new Handshake(
+      { send: () => undefined, onTuned: () => undefined },
+      resolveConfig('amqp://test', {}),
+    )
+    const method = decodeMethod(new Reader(tune(peer).subarray(7)))
+    for (let count = 0; count < 64; count++) handshake.onMethod(method)
+    expect(() => handshake.onMethod(method)).toThrow(
+      'connection.tune came behind 64 others during the handshake',
+    )
+    expect(handshake.rest()).toHaveLength(64)
+  })
+
+  test.each([
+    ['content on channel 0', 2, 0, UnexpectedFrameError],
+    ['a large body on channel 0', 3, 0, UnexpectedFrameError],
+    ['a frame on a channel that was never opened', 1, 1, ChannelError],
+    ['a frame on a channel beyond all', 1, 65_535, ChannelError],
+  ] as const)('says so where there is %s', async (_, type, channel, ErrorClass) => {
+    const peer = new ScriptedPeer()
+    peer.on('connection.start-ok', () => peer.raw(peer.frame(type, channel, Buffer.alloc(20_000))))
+    await expect(attempt(peer)).rejects.toBeInstanceOf(ErrorClass)
+  })
+
   test('says so where the server hangs up before it has said anything', async () => {
     const peer = new ScriptedPeer()
     const connecting = attempt(peer)
@@ -238,6 +320,42 @@ describe('what comes on the heels of connection.open-ok, in the same chunk,', ()
     await turns()
     expect(peer.all('basic.publish')).toEqual([])
     await client.close()
+  })
+
+  test('is heard before what comes behind it', async () => {
+    const peer = new ScriptedPeer()
+    const client = new Client('amqp://test', { transport: peer.transport, heartbeat: 0 })
+    const told: string[] = []
+    client.on('blocked', reason => told.push(reason))
+    client.on('unblocked', () => told.push('unblocked'))
+    peer.on('connection.open', () => {
+      const blocked = peer.method(0, 'connection.blocked', { reason: 'disk' })
+      peer.raw(Buffer.concat([peer.method(0, 'connection.open-ok', {}), blocked]))
+    })
+    await client.connect()
+    peer.send(0, 'connection.unblocked', {})
+    await turns()
+    expect(told).toEqual(['disk', 'unblocked'])
+    await client.close()
+  })
+
+  test('is heard where the server hangs up behind it', async () => {
+    const peer = new ScriptedPeer()
+    const client = new Client('amqp://test', { transport: peer.transport, heartbeat: 0, recovery: false })
+    const lost = new Promise(resolve => client.once('disconnect', resolve))
+    await client.connect()
+    peer.closeConnection(320, 'CONNECTION_FORCED')
+    peer.hangUp()
+    expect(await lost).toMatchObject({ replyCode: 320 })
+  })
+
+  test('does not keep the connection from being closed at once', async () => {
+    const peer = new ScriptedPeer()
+    const client = await attempt(peer)
+    const before = performance.now()
+    await client.close()
+    // Where connection.close-ok is not heard, closing takes three seconds.
+    expect(performance.now() - before).toBeLessThan(2000)
   })
 
   test('is heard: connection.close', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { Metrics } from '../../../src/connection/metrics.js'
 import { Outbox } from '../../../src/connection/outbox.js'
-import { ArgumentError } from '../../../src/errors.js'
+import { ArgumentError, ResourceError } from '../../../src/errors.js'
 import { turns } from '../../support/memory/scripted-peer.js'
 import { eventually } from '../../support/outcome.js'
 import { bytes } from '../../support/wire/vectors.js'
@@ -47,6 +47,24 @@ describe('the outbox', () => {
       bytes(`${ACK} "lent" 01 0002 00000005 0055 000a 00 ce "more" ${ACK.replace('0001', '0003')}`),
     ])
     expect(outbox.writes).toBe(1)
+  })
+
+  test('answers as often as it is asked, unless the answers are not read', async () => {
+    let takes = true
+    const { outbox, writes } = outboxOf({ takes: () => takes })
+    const answer = (): void => outbox.answer(1, 'channel.flow-ok', { active: true })
+    for (let count = 0; count < 20_000; count++) answer()
+    takes = false
+    await turns(1)
+    expect(outbox.congested).toBe(true)
+    for (let count = 0; count < 10_000; count++) answer()
+    expect(answer).toThrow(ResourceError)
+    takes = true
+    outbox.resume()
+    await turns(1)
+    for (let count = 0; count < 20_000; count++) answer()
+    await turns(1)
+    expect(Buffer.concat(writes).length).toBe(50_000 * 13)
   })
 
   test('writes nothing where there is nothing', async () => {

@@ -285,6 +285,25 @@ describe('FrameParser, given frames that break the rules', () => {
     expect(payloads.join('')).toHaveLength(2 * (300_000 - 8))
   })
 
+  test.each([7, 8, 20])('sets aside little for a frame of which only %d bytes have come', size => {
+    const parser = new FrameParser(new Collector(), 0)
+    const head = Buffer.concat([Buffer.from('01000cfffffff0', 'hex'), Buffer.alloc(20)])
+    const { arrayBuffers } = process.memoryUsage()
+    parser.push(head.subarray(0, size))
+    parser.push(Buffer.alloc(300_000))
+    expect(process.memoryUsage().arrayBuffers - arrayBuffers).toBeLessThan(5_000_000)
+  })
+
+  test('takes a frame that is larger than what was set aside for it', () => {
+    const large: Frame = { type: 1, channel: 3, payload: 'ab'.repeat(1_000_000) }
+    const stream = Buffer.concat([encode(method), encode(large), encode(method)])
+    for (const piece of [3, 65_536, 131_072, 400_000]) {
+      const chunks = []
+      for (let at = 0; at < stream.length; at += piece) chunks.push(stream.subarray(at, at + piece))
+      expect(parse(chunks, 0)).toEqual([method, large, method])
+    }
+  })
+
   test('hands out the frames before the broken one', () => {
     const sink = new Collector()
     const parser = new FrameParser(sink, FRAME_MAX)
