@@ -6,21 +6,46 @@
 import { type Channel, ChannelListener, type Reply } from '../connection/channel.js'
 import type { Connection } from '../connection/connection.js'
 import type { Request } from '../connection/request.js'
-import { ConnectionClosedError } from '../errors.js'
+import { ConnectionClosedError, ResourceError } from '../errors.js'
 import type { Outcome } from '../ticket.js'
 import type { Lanes } from './lanes.js'
 import { type Settlement, type Settler, UnackedDeliveries } from './settlement.js'
 
+export interface GetListener {
+  /** Everything that was got is settled, or cannot be any more. */
+  onGetsSettled(): void
+}
+
 export class GetChannels {
   readonly #connection: Connection
   readonly #lanes: Lanes
+  readonly #listener: GetListener
   readonly #channels = new Map<string, GetChannel>()
   /** One channel stays open when it is idle, for the next get. */
   #spare: GetChannel | undefined
 
-  constructor(connection: Connection, lanes: Lanes) {
+  constructor(connection: Connection, lanes: Lanes, listener: GetListener) {
     this.#connection = connection
     this.#lanes = lanes
+    this.#listener = listener
+  }
+
+  /** How many messages are got and not settled. */
+  get unsettled(): number {
+    let sum = 0
+    for (const { unsettled } of this.#channels.values()) sum += unsettled
+    return sum
+  }
+
+  /** The client is being closed: everything goes back, and does not count as a failed delivery. */
+  surrender(): void {
+    for (const channel of this.#channels.values()) channel.surrender()
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    this.#channels.clear()
+    this.#spare = undefined
   }
 
   /** Gets a message; `result` makes the outcome of the reply. */
@@ -38,11 +63,13 @@ export class GetChannels {
     const spare = this.#spare
     this.#spare = channel
     if (spare !== undefined && spare !== channel && spare.idle) spare.close()
+    this.#listener.onGetsSettled()
   }
 
   onClosed(channel: GetChannel): void {
     if (this.#channels.get(channel.queue) === channel) this.#channels.delete(channel.queue)
     if (this.#spare === channel) this.#spare = undefined
+    this.#listener.onGetsSettled()
   }
 
   /** Never rejects. */
@@ -60,11 +87,21 @@ export class GetChannels {
         channel = this.#channelOf(queue)
         reply = await channel.get(request, ticket)
       } while (reply === undefined)
+      const { method, oversized } = reply
+      const unwanted = oversized !== undefined || ticket.settled
+      if (unwanted && method.name === 'basic.get-ok') channel.requeue(method.args.deliveryTag)
+      if (oversized !== undefined) throw this.#tooLarge(queue, oversized)
       if (!ticket.settled) ticket.resolve(result(reply, channel))
-      else if (reply.method.name === 'basic.get-ok') channel.requeue(reply.method.args.deliveryTag)
     } catch (error) {
       ticket.fail(error)
     }
+  }
+
+  #tooLarge(queue: string, size: number): ResourceError {
+    const { maxMessageSize } = this.#connection
+    return new ResourceError(
+      `the message at the head of queue '${queue}' has ${size} bytes, beyond maxMessageSize (${maxMessageSize})`,
+    )
   }
 
   #channelOf(queue: string): GetChannel {
@@ -108,23 +145,33 @@ class GetChannel extends ChannelListener implements Settler {
     return this.#unacked.count === 0 && this.#inProgress === 0
   }
 
+  get unsettled(): number {
+    return this.#channel.isOpen ? this.#unacked.count : 0
+  }
+
+  surrender(): void {
+    if (this.unsettled === 0) return
+    this.#unacked.onFlush()
+    // A tag of 0 stands for all that the broker has sent on this channel.
+    this.#channel.send('basic.nack', { deliveryTag: 0, multiple: true, requeue: true })
+  }
+
   /** Resolves with the reply, or with undefined if another request closed the channel. */
-  async get<T>(request: Request, ticket: Outcome<T>): Promise<Reply | undefined> {
+  get<T>(request: Request, ticket: Outcome<T>): Promise<Reply | undefined> {
     this.#inProgress++
-    try {
-      const reply = await this.#channel.request(request, ticket.context)
-      this.#inProgress--
-      const { method } = reply
-      if (method.name === 'basic.get-ok') this.#unacked.add(method.args.deliveryTag)
-      else this.#reportIdle()
-      return reply
-    } catch (error) {
-      // A channel error is about the oldest request, and that one is told first.
-      const guilty = !this.#failed
-      this.#failed = true
-      if (guilty || ticket.settled) throw error
-      return undefined
-    }
+    return new Promise((resolve, reject) => {
+      const onReply = (reply: Reply): void => {
+        this.#take(reply)
+        resolve(reply)
+      }
+      this.#channel.ask(request, ticket.context, onReply, error => {
+        // A channel error is about the oldest request, and that one is told first.
+        const guilty = !this.#failed
+        this.#failed = true
+        if (guilty || ticket.settled) reject(error)
+        else resolve(undefined)
+      })
+    })
   }
 
   settle(deliveryTag: number, settlement: Settlement): boolean {
@@ -138,7 +185,23 @@ class GetChannel extends ChannelListener implements Settler {
     return wireTag
   }
 
-  /** Gives a message back that nobody waits for any more. */
+  autoAck(deliveryTag: number): void {
+    this.settle(deliveryTag, { kind: 'ack', multiple: false })
+  }
+
+  giveBack(deliveryTags: readonly number[]): void {
+    for (const tag of deliveryTags) if (this.isOutstanding(tag)) this.requeue(tag)
+  }
+
+  isOutstanding(deliveryTag: number): boolean {
+    return this.#channel.isOpen && this.#unacked.isOutstanding(deliveryTag)
+  }
+
+  isFromStream(): boolean {
+    return false
+  }
+
+  /** Gives a message back that its caller does not get. */
   requeue(deliveryTag: number): void {
     this.settle(deliveryTag, { kind: 'nack', multiple: false, requeue: true })
   }
@@ -152,6 +215,13 @@ class GetChannel extends ChannelListener implements Settler {
   override onClosed(): void {
     this.#unacked.onChannelClosed()
     this.#channels.onClosed(this)
+  }
+
+  /** Is called while the reply is parsed: a delivery tag that cannot be ends the connection. */
+  #take({ method }: Reply): void {
+    if (method.name === 'basic.get-ok') this.#unacked.add(method.args.deliveryTag)
+    this.#inProgress--
+    if (method.name !== 'basic.get-ok') this.#reportIdle()
   }
 
   #reportIdle(): void {

@@ -60,6 +60,11 @@ export class PublishingConnection implements ConnectionEvents {
     this.#report()
   }
 
+  /** How many channels are open on a connection of its own. */
+  get ownChannels(): number {
+    return this.#state.name === 'separate' ? this.#state.connection.channels : 0
+  }
+
   onBlocked(reason: string): void {
     this.#host.onBlocked(reason)
   }

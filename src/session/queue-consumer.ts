@@ -2,10 +2,16 @@
  * Owns the broker's consumer of one queue within a subscription: the tag of the present consumer and of the next one,
  * and, of a stream, where a new consumer has to go on so that nothing is delivered twice and nothing is left out.
  */
-import { decodeBasicHeaders } from '../codec/properties.gen.js'
+import { decodeBasicHeader } from '../codec/header-field.js'
 import type { Content } from '../connection/content.js'
 import type { FieldValue, Table } from '../util/field-value.js'
 import { Reader } from '../wire/reader.js'
+
+/**
+ * What a queue is, as far as the broker says, or the user's own declaration or consumer arguments. A message says nothing
+ * of it: any publisher can set the header that a stream sets. Only where that header is missing, the queue is no stream.
+ */
+export type QueueKind = 'unknown' | 'queue' | 'stream'
 
 /** One queue to consume from. */
 export interface SubscribedQueue {
@@ -14,8 +20,13 @@ export interface SubscribedQueue {
   readonly noLocal: boolean
   readonly exclusive: boolean
   readonly arguments: Table
+  readonly kind: QueueKind
   /** It is known to outlive its last consumer. */
-  readonly outlivesConsumers?: boolean
+  readonly outlivesConsumers: boolean
+  /** Where in the stream to go on; undefined to begin where the arguments say. */
+  readonly resumeAt: FieldValue
+  /** The number of the consumer among those of this queue that a connection has had. */
+  readonly generation: number
 }
 
 /** The consumer argument that says where in a stream to begin, and the header that says where a message stands. */
@@ -31,10 +42,15 @@ export class QueueConsumer {
   tag: string
   /** The prefetch count of the present consumer. */
   prefetch: number
+  /** Its user wants no messages for now. */
+  paused = false
+  /** The broker has cancelled it. */
+  cancelledByBroker = false
   readonly #index: number
-  #generation = 1
-  #kind: 'unknown' | 'queue' | 'stream' = 'unknown'
-  /** The header of the stream's last delivery: decoded only when it is needed. */
+  #generation: number
+  #kind: QueueKind
+  #resolving: Promise<boolean> | undefined
+  /** The header of the last delivery, of what is a stream, or may be: decoded only when it is needed. */
   #headerBytes = reader.buffer
   #headerAt = 0
   #headerEnd = 0
@@ -43,19 +59,10 @@ export class QueueConsumer {
   constructor(queue: SubscribedQueue, index: number, prefetch: number) {
     this.queue = queue
     this.#index = index
-    this.tag = queue.consumerTag
+    this.#generation = queue.generation
+    this.#kind = queue.kind
+    this.tag = this.#generation === 1 ? queue.consumerTag : this.#laterTag()
     this.prefetch = prefetch
-  }
-
-  /**
-   * A new consumer goes on where the old one has stopped, or begins at a fixed point: so it can wait for that. Of a
-   * queue that has delivered nothing yet it may not be known that it is a stream; if it is one, it is read from its
-   * end, and a message that is published in that very moment is delivered twice.
-   */
-  get isResumable(): boolean {
-    if (this.isStream) return true
-    const offset = this.queue.arguments[STREAM_OFFSET]
-    return this.#kind === 'unknown' && offset !== undefined && offset !== 'next'
   }
 
   /** It is known to be a stream. */
@@ -63,18 +70,59 @@ export class QueueConsumer {
     return this.#kind === 'stream'
   }
 
-  /** It is a stream, or may be. */
+  /** A message says that it comes from a stream, and nobody else does. */
+  get isInDoubt(): boolean {
+    return this.#kind === 'unknown' && this.resumeAt !== undefined
+  }
+
+  /** The broker has said whether it is a stream. */
+  learn(isStream: boolean): void {
+    if (this.#kind === 'unknown') this.#kind = isStream ? 'stream' : 'queue'
+  }
+
+  /**
+   * Has the doubt resolved by what `ask` gives, which is asked once: resolves with whether there is none any more. Never
+   * rejects.
+   */
+  resolveDoubt(ask: (queue: string) => Promise<boolean | undefined>): Promise<boolean> {
+    if (!this.isInDoubt) return Promise.resolve(true)
+    this.#resolving ??= ask(this.queue.queue).then(isStream => {
+      this.#resolving = undefined
+      if (isStream === undefined) return false
+      this.learn(isStream)
+      return true
+    })
+    return this.#resolving
+  }
+
+  /** Its deliveries are worth looking at: it is a stream, or may be. */
   get maybeStream(): boolean {
     return this.#kind !== 'queue'
   }
 
+  /**
+   * A new consumer goes on where the old one has stopped, or begins at a fixed point: so it can wait for that. Of a stream
+   * that is read from its end, and has delivered nothing yet, a message that is published in the moment of the change is
+   * delivered twice.
+   */
+  get isResumable(): boolean {
+    if (!this.maybeStream) return false
+    const { resumeAt } = this
+    if (resumeAt !== undefined) return true
+    const offset = this.queue.arguments[STREAM_OFFSET]
+    return offset !== undefined && offset !== 'next'
+  }
+
   /** What to subscribe to from here on: of a stream, what follows the last delivery. */
   get rest(): SubscribedQueue {
-    const { queue } = this
-    if (!this.isStream) return queue
-    const last = offsetOf(this.#headerBytes, this.#headerAt, this.#headerEnd)
-    const next = typeof last === 'bigint' ? last + 1n : Number(last) + 1
-    return { ...queue, arguments: { ...queue.arguments, [STREAM_OFFSET]: next } }
+    return { ...this.queue, kind: this.#kind, resumeAt: this.resumeAt, generation: this.#generation + 1 }
+  }
+
+  /** Where to go on: behind the last delivery, if the queue is a stream. */
+  get resumeAt(): FieldValue {
+    if (!this.maybeStream) return undefined
+    const last = offsetOf(decodeBasicHeader(this.#header(), STREAM_OFFSET))
+    return last === undefined ? this.queue.resumeAt : last + 1
   }
 
   /**
@@ -84,41 +132,39 @@ export class QueueConsumer {
   renewTag(taken: ReadonlyMap<string, unknown>): string {
     do {
       this.#generation++
-      this.tag = laterTag(this.queue.consumerTag, this.#generation, this.#index)
+      this.tag = this.#laterTag()
     } while (taken.has(this.tag))
     return this.tag
   }
 
-  /** Looks at a delivery, while the queue may be a stream. Returns whether it is one. */
+  /** Looks at a delivery, while the queue may be a stream. Returns whether a doubt has come up. */
   observe({ headerBytes, headerAt, headerEnd }: Content): boolean {
-    if (this.#kind === 'unknown') {
-      this.#kind = offsetOf(headerBytes, headerAt, headerEnd) === undefined ? 'queue' : 'stream'
-      if (this.#kind === 'queue') return false
-    }
+    const isFirst = this.#headerEnd === 0
     this.#headerBytes = headerBytes
     this.#headerAt = headerAt
     this.#headerEnd = headerEnd
-    return true
+    if (!isFirst || this.#kind !== 'unknown') return false
+    // A stream names the offset of each message.
+    if (!this.isInDoubt) this.#kind = 'queue'
+    return this.isInDoubt
+  }
+
+  #header(): Reader {
+    return reader.reset(this.#headerBytes, this.#headerAt, this.#headerEnd)
+  }
+
+  /** The tag of a later consumer of a queue looks like that of the first, and ends in the queue's index. */
+  #laterTag(): string {
+    const tag = this.queue.consumerTag
+    const bytes = Buffer.from(tag)
+    const stem = bytes.length <= TAG_ROOM ? tag : bytes.toString('utf8', 0, TAG_ROOM)
+    return `${stem}~${this.#generation}.${this.#index}`
   }
 }
 
-/** Where in its stream a message stands; undefined if it comes from no stream. */
-function offsetOf(bytes: Buffer, at: number, end: number): number | bigint | undefined {
-  let offset: FieldValue
-  try {
-    offset = decodeBasicHeaders(reader.reset(bytes, at, end))[STREAM_OFFSET]
-  } catch {
-    // Headers that cannot be decoded are the concern of whoever reads them.
-    return undefined
-  }
-  return typeof offset === 'number' || typeof offset === 'bigint' ? offset : undefined
-}
-
-/** The tag of a later consumer of a queue looks like that of the first, and ends in the queue's index. */
-function laterTag(tag: string, generation: number, index: number): string {
-  const bytes = Buffer.from(tag)
-  const stem = bytes.length <= TAG_ROOM ? tag : bytes.toString('utf8', 0, TAG_ROOM)
-  return `${stem}~${generation}.${index}`
+/** A header as the offset of a message; undefined if it cannot be one. */
+export function offsetOf(header: FieldValue): number | undefined {
+  return typeof header === 'number' && Number.isSafeInteger(header + 1) && header >= 0 ? header : undefined
 }
 
 /** The index of the queue whose later consumer has this tag. */

@@ -19,11 +19,13 @@ import {
 import { isConnectionFault } from '../reply-codes.js'
 import type { Outcome } from '../ticket.js'
 import { unlessAborted } from '../util/abort.js'
-import { GetChannels } from './get-channels.js'
+import { type Deferred, defer } from '../util/promise.js'
+import { GetChannels, type GetListener } from './get-channels.js'
 import { Lanes } from './lanes.js'
 import { type OpenSeparate, PublishingConnection, type PublishingHost } from './publishing-connection.js'
 import type { Settler } from './settlement.js'
-import { Subscription, type SubscriptionEvents, type SubscriptionPlan } from './subscription.js'
+import { Subscription, type SubscriptionOwner } from './subscription.js'
+import type { SubscriptionEvents, SubscriptionPlan } from './subscription-types.js'
 
 /** What a session tells whoever opened it. Nothing of it is called before `connect` has resolved. */
 export interface SessionEvents {
@@ -35,12 +37,16 @@ export interface SessionEvents {
 /** Gives a configuration anew, with the credentials of the moment. */
 export type Renewal = (config: ConnectionConfig) => Promise<ConnectionConfig>
 
-export class Session implements ConnectionEvents, PublishSession, PublishingHost {
+export class Session
+  implements ConnectionEvents, PublishSession, PublishingHost, SubscriptionOwner, GetListener
+{
   readonly #events: SessionEvents
   readonly #connection: Connection
   readonly #lanes: Lanes
   readonly #getting: GetChannels
   readonly #publishing: PublishingConnection
+  readonly #subscriptions = new Set<Subscription>()
+  #idle: Deferred<void> | undefined
   /** Why the session ends, if that is not its own connection's end. */
   #loss: AmqpError | undefined
 
@@ -49,7 +55,7 @@ export class Session implements ConnectionEvents, PublishSession, PublishingHost
     this.#events = events
     this.#connection = new Connection(config, RESERVED_CHANNELS, this, metrics)
     this.#lanes = new Lanes(this.#connection, config.operationConcurrency, config.maxPendingOperations)
-    this.#getting = new GetChannels(this.#connection, this.#lanes)
+    this.#getting = new GetChannels(this.#connection, this.#lanes, this)
     const openSeparate: OpenSeparate | undefined =
       renew &&
       (async (own, signal) => {
@@ -86,6 +92,18 @@ export class Session implements ConnectionEvents, PublishSession, PublishingHost
     return this.#connection.outbox.frameMax
   }
 
+  /** How many channels are open, over all connections. */
+  get channels(): number {
+    return this.#connection.channels + this.#publishing.ownChannels
+  }
+
+  /** How many messages were delivered or got, and are not settled. */
+  get unsettled(): number {
+    let sum = this.#getting.unsettled
+    for (const { unacked } of this.#subscriptions) sum += unacked
+    return sum
+  }
+
   preparePublishing(): void {
     this.#publishing.prepare()
   }
@@ -111,11 +129,36 @@ export class Session implements ConnectionEvents, PublishSession, PublishingHost
 
   /** Begins to consume. Throws {@link ArgumentError} if AMQP cannot carry the plan. */
   subscribe(plan: SubscriptionPlan, events: SubscriptionEvents): Subscription {
-    return new Subscription(this.#connection, plan, events)
+    const subscription = new Subscription(this, this.#connection, plan, events)
+    this.#subscriptions.add(subscription)
+    return subscription
+  }
+
+  onSubscriptionGone(subscription: Subscription): void {
+    this.#subscriptions.delete(subscription)
+    this.#reportIdle()
+  }
+
+  /** Everything that was settled has reached the broker, and nothing got is unsettled. */
+  get isIdle(): boolean {
+    return this.#getting.unsettled === 0 && ![...this.#subscriptions].some(({ isClosing }) => isClosing)
+  }
+
+  /** Resolves when it is idle, or over. */
+  idle(): Promise<void> {
+    if (this.isIdle) return Promise.resolve()
+    this.#idle ??= defer<void>()
+    return this.#idle.promise
+  }
+
+  onGetsSettled(): void {
+    this.#reportIdle()
   }
 
   /** Closes all connections gracefully: everything outstanding ends with `reason`, and what was written leaves. */
   async close(reason: ConnectionClosedError): Promise<void> {
+    for (const subscription of this.#subscriptions) subscription.surrender()
+    this.#getting.surrender()
     await Promise.all([this.#publishing.close(reason), this.#connection.close(reason)])
   }
 
@@ -123,6 +166,12 @@ export class Session implements ConnectionEvents, PublishSession, PublishingHost
   async updateSecret(newSecret: string, reason: string): Promise<void> {
     const done = this.#connection.updateSecret(newSecret, reason)
     await Promise.all([done, this.#publishing.updateSecret(newSecret, reason)])
+  }
+
+  #reportIdle(): void {
+    if (this.#idle === undefined || !this.isIdle) return
+    this.#idle.resolve()
+    this.#idle = undefined
   }
 
   /** Of two connections, the one that publishes counts. */
@@ -142,6 +191,9 @@ export class Session implements ConnectionEvents, PublishSession, PublishingHost
 
   onEnd({ reason, blamed }: ConnectionLoss): void {
     this.#lanes.end()
+    this.#subscriptions.clear()
+    this.#getting.end()
+    this.#reportIdle()
     this.#publishing.end(reason)
     this.#events.onEnd({ reason: this.#loss ?? reason, blamed })
   }

@@ -6,7 +6,9 @@
 
 import type { Metrics } from '../connection/metrics.js'
 import type { FlushListener, Outbox } from '../connection/outbox.js'
-import { AlreadySettledError } from '../errors.js'
+import { AlreadySettledError, CommandInvalidError } from '../errors.js'
+import { DeliveryMarks, DUE, SETTLED } from './delivery-marks.js'
+import { TakenBack } from './taken-back.js'
 
 /** How a message is settled. */
 export type Settlement =
@@ -17,33 +19,40 @@ export type Settlement =
 /** What a message needs to be settled. */
 export interface Settler {
   /**
-   * Settles a delivery. Returns false if the channel that delivered it is gone. Throws
+   * Settles a delivery. Returns false if the broker has taken it back, or the channel that delivered it is gone. Throws
    * {@link AlreadySettledError} if it was settled before.
    */
   settle(deliveryTag: number, settlement: Settlement): boolean
+  /** Acks a delivery, and all before it, which need no settling by their user; `soon`, or some milliseconds later. */
+  autoAck(deliveryTag: number, soon: boolean): void
+  /** Gives deliveries back that nobody has looked at. */
+  giveBack(deliveryTags: readonly number[]): void
+  /** A delivery can still be settled. */
+  isOutstanding(deliveryTag: number): boolean
   /** The consumer tag as the user knows it. */
   publicTag(wireTag: string): string
+  /** Whether the consumer of this tag reads a stream. */
+  isFromStream(wireTag: string): boolean
 }
-
-const UNACKED = 0
-/** Acked, and the ack is not sent yet. */
-const DUE = 1
-const SETTLED = 2
 
 export class UnackedDeliveries implements FlushListener {
   readonly #channel: number
   readonly #outbox: Outbox
   readonly #metrics: Metrics
-  /** All tags up to here are settled. */
-  #floor = 0
-  /** The last tag that was delivered. */
-  #top = 0
+  readonly #marks = new DeliveryMarks()
+  /** Undefined until something is. */
+  #takenBack: TakenBack | undefined
   #count = 0
-  #marks = new Uint8Array(64)
+  #sent = 0
   #due: number[] = []
   /** What is due leaves at the end of this round. */
   #gathered = false
-  /** The last delivery of those whose automatic ack is not sent yet, and how many these are. */
+  /** What is due leaves some milliseconds later, at the latest. */
+  #gatheredLonger = false
+  /**
+   * The last of the automatic acks that are not sent yet, and how many these are. They are an unbroken run, for which one
+   * ack will do: so they have no marks.
+   */
   #autoAcked = 0
   #autoAckCount = 0
 
@@ -53,24 +62,52 @@ export class UnackedDeliveries implements FlushListener {
     this.#metrics = metrics
   }
 
-  /** How many deliveries are unacknowledged. */
+  /** How many deliveries are outstanding: unacknowledged, and not taken back by the broker. */
   get count(): number {
     return this.#count
   }
 
-  /** A delivery came. Tags count up from 1. */
+  /** How many frames of settlements were sent. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** The last tag that was delivered. */
+  get top(): number {
+    return this.#marks.top
+  }
+
+  isOutstanding(tag: number): boolean {
+    return this.#marks.isOutstanding(tag)
+  }
+
+  /** The tags of all that are outstanding, in order. */
+  outstanding(): number[] {
+    return this.#marks.outstanding()
+  }
+
+  /**
+   * A delivery came, to a consumer or to basic.get. Throws {@link CommandInvalidError} unless its tag is the next one of
+   * the channel, which counts them from 1.
+   */
   add(tag: number): void {
-    if (tag - this.#floor > this.#marks.length) this.#grow(tag - this.#floor)
-    this.#marks[tag & (this.#marks.length - 1)] = UNACKED
-    this.#top = tag
+    if (!this.#marks.add(tag)) this.#addToFull(tag)
     this.#count++
     this.#metrics.delivered++
   }
 
-  /** Settles one delivery, or all up to it. Returns how many that were; never 0. */
+  /**
+   * Settles one delivery, or all up to it. Returns how many that were: 0 if the broker has taken that one back. Throws
+   * {@link AlreadySettledError} if it was settled before.
+   */
   settle(tag: number, settlement: Settlement): number {
     const count = this.#settle(tag, settlement)
-    this.#metrics.settled += count
+    if (count > 0) {
+      this.#count -= count
+      this.#metrics.settled += count
+    } else {
+      this.settleTooLate(tag)
+    }
     return count
   }
 
@@ -79,17 +116,61 @@ export class UnackedDeliveries implements FlushListener {
    * the event loop if it has to be `soon`, or else some milliseconds later, with others.
    */
   autoAck(tag: number, soon: boolean): void {
-    if (this.#autoAckCount++ === 0) this.#outbox.gatherLonger(this)
+    if (this.#autoAckCount === 0) this.#gatherLonger()
     if (soon) this.#gather()
-    this.#autoAcked = tag
-    this.#floor = tag
-    this.#count--
-    this.#metrics.settled++
+    let count = 1
+    const inRun = this.#autoAckCount === 0 || tag === this.#autoAcked + 1
+    if (inRun && this.#takenBack === undefined && this.#marks.pass(tag)) {
+      this.#autoAcked = tag
+      this.#autoAckCount++
+    } else {
+      count = this.#ackUpTo(tag)
+    }
+    this.#count -= count
+    this.#metrics.settled += count
   }
 
-  /** Somebody settles a delivery whose channel is gone: nothing is sent. Throws if it was settled before that. */
+  /**
+   * Gives back those of the deliveries that are outstanding, by nack. All of them that lie before any other outstanding
+   * one go in one frame, each of the rest in a frame of its own, in the order given. `frames` is how many these are
+   * together, and `count` how many deliveries.
+   */
+  giveBack(tags: readonly number[]): { readonly count: number; readonly frames: number } {
+    // What was acked so far must not be swept up.
+    this.onFlush()
+    const given = tags.filter(tag => this.#marks.mark(tag, SETTLED))
+    this.#count -= given.length
+    this.#metrics.settled += given.length
+    const frames = this.#send(given, true)
+    return { count: given.length, frames }
+  }
+
+  /**
+   * The broker has taken deliveries back, for example because it has cancelled their consumer: nothing is sent for them
+   * any more, be it an ack that is due. Those that were settled before are passed over.
+   */
+  takeBack(tags: readonly number[]): void {
+    this.#markAutoAcked()
+    for (const tag of tags) {
+      const mark = this.#marks.get(tag)
+      if (mark === SETTLED) continue
+      this.#takenBack ??= new TakenBack()
+      this.#takenBack.add(tag, mark === DUE)
+      this.#marks.set(tag, SETTLED)
+      if (mark !== DUE) this.#count--
+    }
+    this.#due = this.#due.filter(tag => this.#marks.get(tag) === DUE)
+    this.#marks.raiseFloor()
+  }
+
+  /**
+   * Somebody settles a delivery that the broker has taken back, or whose channel is gone: nothing is sent. Throws if it
+   * was settled before that.
+   */
   settleTooLate(tag: number): false {
-    this.#check(tag)
+    if (!this.isOutstanding(tag) && this.#takenBack?.has(tag) !== true) {
+      throw new AlreadySettledError(`the message with delivery tag ${tag} is settled already`)
+    }
     this.#metrics.staleSettlements++
     return false
   }
@@ -103,69 +184,66 @@ export class UnackedDeliveries implements FlushListener {
   /** Sends the acks that are due. */
   onFlush(): void {
     this.#gathered = false
+    this.#gatheredLonger = false
     if (this.#autoAckCount > 0) {
       const multiple = this.#autoAckCount > 1
       this.#autoAckCount = 0
-      this.#send(this.#autoAcked, multiple)
+      this.#write(this.#autoAcked, multiple)
     }
     if (this.#due.length > 0) this.#sendDue(this.#due)
   }
 
   #sendDue(due: readonly number[]): void {
     this.#due = []
-    let lastOfRun = 0
-    let countOfRun = 0
-    let tag = this.#floor
-    while (tag < this.#top) {
-      const mark = this.#mark(tag + 1)
-      if (mark === UNACKED) break
-      tag++
-      if (mark === DUE) {
-        lastOfRun = tag
-        countOfRun++
-      }
+    const marks = this.#marks
+    if (marks.hasLate || this.#takenBack !== undefined) {
+      for (const tag of due) marks.set(tag, SETTLED)
+      this.#send(due)
+      return
     }
-    this.#floor = tag
-    if (countOfRun > 0) this.#send(lastOfRun, countOfRun > 1)
+    const lastOfRun = marks.passDue()
+    const countOfRun = marks.dueCount
+    if (countOfRun > 0) this.#write(lastOfRun, countOfRun > 1)
     if (countOfRun === due.length) return
-    for (const single of due) {
-      if (single <= tag) continue
-      this.#marks[single & (this.#marks.length - 1)] = SETTLED
-      this.#send(single, false)
+    for (const tag of due) {
+      if (tag <= marks.floor) continue
+      marks.set(tag, SETTLED)
+      this.#write(tag, false)
     }
   }
 
+  /** Returns how many were settled. */
   #settle(tag: number, settlement: Settlement): number {
-    this.#check(tag)
-    if (settlement.kind === 'ack') return this.#ack(tag, settlement)
+    if (settlement.kind === 'ack') {
+      const { multiple } = settlement
+      if (multiple ? !this.#marks.isOutstanding(tag) : !this.#marks.mark(tag, DUE)) return 0
+      this.#gather()
+      if (multiple) return this.#ackUpTo(tag)
+      this.#due.push(tag)
+      return 1
+    }
     const { requeue } = settlement
     if (settlement.kind === 'nack' && settlement.multiple) {
+      if (!this.#marks.isOutstanding(tag)) return 0
       // What was acked so far must not be swept up.
       this.onFlush()
-      const count = this.#sweep(tag, SETTLED)
-      this.#outbox.method(this.#channel, 'basic.nack', { deliveryTag: tag, multiple: true, requeue })
-      return count
+      const tags: number[] = []
+      this.#marks.sweep(tag, SETTLED, tags)
+      this.#send(tags, requeue)
+      return tags.length
     }
-    this.#marks[tag & (this.#marks.length - 1)] = SETTLED
-    this.#count--
+    if (!this.#marks.mark(tag, SETTLED)) return 0
+    this.#marks.raiseFloor()
     const name = settlement.kind === 'nack' ? 'basic.nack' : 'basic.reject'
+    this.#sent++
     this.#outbox.method(this.#channel, name, { deliveryTag: tag, multiple: false, requeue })
-    this.#raiseFloor()
     return 1
   }
 
-  #check(tag: number): void {
-    if (tag > this.#floor && this.#mark(tag) === UNACKED) return
-    throw new AlreadySettledError(`the message with delivery tag ${tag} is settled already`)
-  }
-
-  #ack(tag: number, { multiple }: Settlement & { kind: 'ack' }): number {
-    this.#gather()
-    if (multiple) return this.#sweep(tag, DUE)
-    this.#marks[tag & (this.#marks.length - 1)] = DUE
-    this.#due.push(tag)
-    this.#count--
-    return 1
+  #ackUpTo(tag: number): number {
+    const before = this.#due.length
+    this.#marks.sweep(tag, DUE, this.#due)
+    return this.#due.length - before
   }
 
   #gather(): void {
@@ -174,37 +252,54 @@ export class UnackedDeliveries implements FlushListener {
     this.#outbox.gather(this)
   }
 
-  /** Marks all outstanding tags up to `tag`. */
-  #sweep(tag: number, mark: typeof DUE | typeof SETTLED): number {
-    let count = 0
-    for (let at = this.#floor + 1; at <= tag; at++) {
-      if (this.#mark(at) !== UNACKED) continue
-      this.#marks[at & (this.#marks.length - 1)] = mark
-      if (mark === DUE) this.#due.push(at)
-      count++
+  #gatherLonger(): void {
+    if (this.#gatheredLonger) return
+    this.#gatheredLonger = true
+    this.#outbox.gatherLonger(this)
+  }
+
+  /** Makes the automatic acks that are not sent yet acks like all others. */
+  #markAutoAcked(): void {
+    for (let tag = this.#autoAcked - this.#autoAckCount + 1; tag <= this.#autoAcked; tag++) {
+      this.#marks.set(tag, DUE)
+      this.#due.push(tag)
     }
-    this.#count -= count
-    if (mark === SETTLED) this.#raiseFloor()
-    return count
+    this.#autoAckCount = 0
   }
 
-  #raiseFloor(): void {
-    while (this.#floor < this.#top && this.#mark(this.#floor + 1) === SETTLED) this.#floor++
+  /** The ring of marks is full, or the tag is not the next one. */
+  #addToFull(tag: number): void {
+    const next = this.#marks.top + 1
+    // A tag is what the peer says: room is never made for one that it made up.
+    if (tag !== next) throw new CommandInvalidError(`delivery tag ${tag} came, but ${next} was the next one`)
+    if (this.#marks.isCrowdedBy(this.#count + this.#due.length)) {
+      this.#marks.grow()
+    } else {
+      this.onFlush()
+      this.#marks.moveLate()
+    }
+    this.#marks.add(tag)
   }
 
-  #send(deliveryTag: number, multiple: boolean): void {
-    this.#outbox.method(this.#channel, 'basic.ack', { deliveryTag, multiple })
+  /** Acks what is marked as settled by now, or nacks it where `requeue` is given. Returns how many frames it took. */
+  #send(tags: readonly number[], requeue?: boolean): number {
+    this.#marks.raiseFloor()
+    // The first one that must not be swept up.
+    const kept = Math.min(this.#marks.lowest(), this.#takenBack?.lowest ?? Number.POSITIVE_INFINITY)
+    const run = tags.filter(tag => tag < kept)
+    if (run.length > 0)
+      this.#write(
+        run.reduce((last, tag) => Math.max(last, tag)),
+        run.length > 1,
+        requeue,
+      )
+    for (const tag of tags) if (tag > kept) this.#write(tag, false, requeue)
+    return tags.length - run.length + Math.min(run.length, 1)
   }
 
-  #mark(tag: number): number {
-    return this.#marks[tag & (this.#marks.length - 1)] as number
-  }
-
-  #grow(span: number): void {
-    let size = this.#marks.length
-    while (size < span) size *= 2
-    const marks = new Uint8Array(size)
-    for (let tag = this.#floor + 1; tag <= this.#top; tag++) marks[tag & (size - 1)] = this.#mark(tag)
-    this.#marks = marks
+  #write(deliveryTag: number, multiple: boolean, requeue?: boolean): void {
+    this.#sent++
+    if (requeue === undefined) this.#outbox.method(this.#channel, 'basic.ack', { deliveryTag, multiple })
+    else this.#outbox.method(this.#channel, 'basic.nack', { deliveryTag, multiple, requeue })
   }
 }

@@ -1,92 +1,96 @@
 /**
- * Owns one subscription on the wire: a channel of its own, a basic.consume per queue, the settling of what is delivered,
- * and the change of the broker's prefetch count by subscribing anew on the same channel. What is handed out, and when, is
- * not its concern.
+ * Owns one subscription on the wire: a channel of its own, what is delivered on it, the settling of that, and the end.
+ * How the broker's consumers change meanwhile is the concern of `wire-consumers.ts`. What is handed out, and when, is not
+ * its concern.
  */
 import { methods } from '../codec/methods.gen.js'
 import { type Channel, ChannelListener, type Reply } from '../connection/channel.js'
 import type { Connection } from '../connection/connection.js'
 import type { Content } from '../connection/content.js'
-import { encodeRequest, type Request } from '../connection/request.js'
-import { type AmqpError, ChannelError, ConsumerCancelledError, type ErrorContext } from '../errors.js'
+import type { Request } from '../connection/request.js'
+import {
+  type AmqpError,
+  ChannelError,
+  ConsumerCancelledError,
+  type ErrorContext,
+  ResourceError,
+} from '../errors.js'
 import { connectionLost, withContext } from '../operation-errors.js'
 import { ignore, quiet } from '../util/promise.js'
-import { indexOfLaterTag, QueueConsumer, type SubscribedQueue } from './queue-consumer.js'
-import { type Settlement, type Settler, UnackedDeliveries } from './settlement.js'
+import { Deliveries } from './deliveries.js'
+import { deliveryTagAt, readDeliveryTag } from './delivery.js'
+import { indexOfLaterTag, type QueueConsumer, type SubscribedQueue } from './queue-consumer.js'
+import type { Settlement, Settler } from './settlement.js'
+import { isStream } from './stream-probe.js'
+import type { SubscriptionEvents, SubscriptionPlan } from './subscription-types.js'
+import { WireConsumers, type WireConsumersHost } from './wire-consumers.js'
 
-/** What to subscribe to. */
-export interface SubscriptionPlan {
-  readonly queues: readonly SubscribedQueue[]
-  /** The broker's prefetch count for each queue; 0 means no limit. */
-  readonly prefetch: number
-  readonly context: ErrorContext
+/** What a subscription tells its session. */
+export interface SubscriptionOwner {
+  /** Its channel is closed, on both sides. */
+  onSubscriptionGone(subscription: Subscription): void
 }
 
-/**
- * Why nothing more comes: the broker cancelled a consumer, refused to begin or to change one, closed the channel for
- * another reason (an ack that took too long, say), or the connection is lost.
- */
-export type SubscriptionEnd = 'cancelled' | 'refused' | 'closed' | 'lost'
+/** RabbitMQ has so many settlements on their way to a quorum queue at once, and forgets the others where a channel closes. */
+const MOST_ON_THE_WAY = 16
+/** The channel of a consumer that has ended with more settlements stays for so long, in milliseconds. */
+const LINGER = 1000
 
-/** What a subscription tells its consumer. */
-export interface SubscriptionEvents {
-  /** A message; `content` is valid only during the call. */
-  onDelivery(content: Content, deliveryTag: number): void
-  /** A message, or several, were settled. */
-  onSettled(): void
-  /** Nothing more will come. */
-  onEnd(error: AmqpError, cause: SubscriptionEnd): void
-}
-
-export class Subscription extends ChannelListener implements Settler {
+export class Subscription extends ChannelListener implements Settler, WireConsumersHost {
   /** Resolves when every queue is consumed from. */
   readonly ready: Promise<void>
-  readonly #frameMax: number
   readonly #plan: SubscriptionPlan
   readonly #events: SubscriptionEvents
+  readonly #owner: SubscriptionOwner
+  readonly #connection: Connection
   readonly #channel: Channel
-  readonly #unacked: UnackedDeliveries
-  /** The queues that are consumed from. */
-  readonly #consumers: QueueConsumer[]
-  /** The consumers by the tags that they began with, and by those that deliveries may come with now. */
-  readonly #byTag = new Map<string, QueueConsumer>()
-  /** How many queues are streams, or may be: their deliveries are looked at. */
-  #maybeStreams: number
-  /** The unacknowledged deliveries of streams. */
-  #fromStreams: Set<number> | undefined
-  /** Changes of prefetch count happen one after the other. */
+  readonly #consumers: WireConsumers
+  readonly #deliveries: Deliveries
+  /** Changes of the consumers happen one after the other. */
   #lastChange: Promise<void>
   #state: 'live' | 'cancelling' | 'cancelled' | 'ended' = 'live'
   #cancelled: Promise<void> | undefined
+  /** How many settlements had been sent when the consumers were cancelled. */
+  #sentBefore = 0
+  /** Runs while the channel stays only for what is on its way to the queue. */
+  #lingering: NodeJS.Timeout | undefined
   /** What the broker refused. */
   #refusal: AmqpError | undefined
 
   /** Subscribes. Throws {@link ArgumentError} if AMQP cannot carry the plan, and then nothing was sent. */
-  constructor(connection: Connection, plan: SubscriptionPlan, events: SubscriptionEvents) {
+  constructor(
+    owner: SubscriptionOwner,
+    connection: Connection,
+    plan: SubscriptionPlan,
+    events: SubscriptionEvents,
+  ) {
     super()
-    this.#frameMax = connection.outbox.frameMax
+    this.#owner = owner
+    this.#connection = connection
     this.#plan = plan
     this.#events = events
-    this.#consumers = plan.queues.map((queue, index) => new QueueConsumer(queue, index, plan.prefetch))
-    const consumes = this.#consumers.map(consumer => this.#consumeRequest(consumer))
-    for (const consumer of this.#consumers) this.#byTag.set(consumer.tag, consumer)
-    this.#maybeStreams = this.#consumers.length
+    const { queues, prefetch, context } = plan
+    this.#consumers = new WireConsumers(this, queues, prefetch, connection.outbox.frameMax, context)
+    const requests = this.#consumers.startRequests(prefetch)
     this.#channel = connection.openChannel(this)
-    this.#unacked = new UnackedDeliveries(this.#channel.number, connection.outbox, connection.metrics)
-    const requests = [this.#qosRequest(plan.prefetch), ...consumes]
-    this.ready = quiet(Promise.all(requests.map(request => this.#ask(request))).then(ignore))
+    this.#deliveries = new Deliveries(connection, this.#channel.number, this.#consumers.all)
+    this.#deliveries.grant(prefetch)
+    this.ready = quiet(this.#start(requests))
     this.#lastChange = this.ready
+  }
+
+  get isLive(): boolean {
+    return this.#state === 'live'
   }
 
   /** How many deliveries can still be settled. */
   get unacked(): number {
-    return this.#state === 'ended' ? 0 : this.#unacked.count
+    return this.#state === 'ended' ? 0 : this.#deliveries.count
   }
 
   settle(deliveryTag: number, settlement: Settlement): boolean {
-    if (this.#state === 'ended') return this.#unacked.settleTooLate(deliveryTag)
-    const fitting = this.#fromStreams === undefined ? settlement : this.#fit(deliveryTag, settlement)
-    this.#unacked.settle(deliveryTag, fitting)
+    if (this.#state === 'ended') return this.#deliveries.settleTooLate(deliveryTag)
+    if (this.#deliveries.settle(deliveryTag, settlement) === 0) return false
     this.#closeWhenSettled()
     this.#events.onSettled()
     return true
@@ -94,32 +98,61 @@ export class Subscription extends ChannelListener implements Settler {
 
   /** Acks a message that needs no settling by its user, and all before it; `soon`, or some milliseconds later. */
   autoAck(deliveryTag: number, soon: boolean): void {
-    if (this.#state === 'ended') return
-    this.#fromStreams?.delete(deliveryTag)
-    this.#unacked.autoAck(deliveryTag, soon)
+    if (!this.isOutstanding(deliveryTag)) return
+    this.#deliveries.autoAck(deliveryTag, soon)
     this.#closeWhenSettled()
+  }
+
+  /** Gives deliveries back that nobody has looked at. */
+  giveBack(deliveryTags: readonly number[]): void {
+    if (this.#state === 'ended' || deliveryTags.length === 0) return
+    this.#deliveries.giveBack(deliveryTags)
+    this.#closeWhenSettled()
+  }
+
+  /** A delivery can still be settled. */
+  isOutstanding(deliveryTag: number): boolean {
+    return this.#state !== 'ended' && this.#deliveries.isOutstanding(deliveryTag)
+  }
+
+  /** A delivery came from a queue that does not deliver for now. */
+  isFromPaused(deliveryTag: number): boolean {
+    return this.#deliveries.sourceOf(deliveryTag)?.paused === true
+  }
+
+  isFromStream(wireTag: string): boolean {
+    return this.#consumers.get(wireTag)?.isStream === true
+  }
+
+  publicTag(wireTag: string): string {
+    const queue = this.#consumers.get(wireTag)?.queue ?? this.#plan.queues[indexOfLaterTag(wireTag)]
+    return queue?.consumerTag ?? wireTag
   }
 
   /** What to subscribe to when this subscription has ended: of streams, the rest. */
   get rest(): SubscribedQueue[] {
-    return this.#consumers.map(consumer => consumer.rest)
-  }
-
-  /** One of the queues is a stream. */
-  get hasStreams(): boolean {
-    return this.#consumers.some(consumer => consumer.isStream)
-  }
-
-  publicTag(wireTag: string): string {
-    const queue = this.#byTag.get(wireTag)?.queue ?? this.#plan.queues[indexOfLaterTag(wireTag)]
-    return queue?.consumerTag ?? wireTag
+    return this.#consumers.all.map(consumer => consumer.rest)
   }
 
   /** Sets the broker's prefetch count, which holds for new consumers only: so each queue gets a new one. */
   setPrefetch(count: number, context = this.#plan.context): Promise<void> {
-    const change = this.#lastChange.then(() => this.#resubscribe(count, context))
-    this.#lastChange = change.catch(ignore)
-    return change
+    return this.#change(async () => {
+      this.#deliveries.grant(count)
+      await this.#consumers.renew(count, context)
+    })
+  }
+
+  /** Has the broker deliver as little as possible. Resolves when what came before can be given back. */
+  pause(): Promise<void> {
+    return this.#change(() => this.#consumers.pause())
+  }
+
+  /** Goes on after a pause, with this prefetch count. */
+  unpause(count: number): Promise<void> {
+    return this.#change(async () => {
+      this.#deliveries.grant(count)
+      await this.#consumers.unpause(count)
+    })
   }
 
   /** Stops deliveries. The channel stays until everything delivered is settled. */
@@ -128,147 +161,189 @@ export class Subscription extends ChannelListener implements Settler {
     return this.#cancelled
   }
 
+  ask(request: Request, context: ErrorContext): Promise<Reply> {
+    return new Promise((resolve, reject) => this.#ask(request, context, resolve, reject))
+  }
+
+  cancelNoWait(consumerTag: string): void {
+    this.#channel.send('basic.cancel', { consumerTag, noWait: true })
+  }
+
+  isStream(queue: string): Promise<boolean | undefined> {
+    return isStream(this.#connection, queue)
+  }
+
+  /** Nothing is in hand any more, but the channel is not closed yet. */
+  get isClosing(): boolean {
+    return this.#lingering !== undefined || this.#state === 'ended'
+  }
+
+  /**
+   * The client is being closed: everything goes back, also what is on its way here. Otherwise a quorum queue would count
+   * it as a failed delivery.
+   */
+  surrender(): void {
+    if (this.#state === 'ended') return
+    this.#deliveries.flush()
+    if (this.isLive) this.#consumers.abandon()
+    if (this.#deliveries.areFromQueues) this.#giveBackAll()
+    else this.#deliveries.giveBackToQueues()
+  }
+
   override onDeliver(content: Content): void {
-    const { methodBytes, methodAt } = content
-    // basic.deliver: consumer-tag, then delivery-tag.
-    const at = methodAt + 1 + (methodBytes[methodAt] as number)
-    const deliveryTag = methodBytes.readUInt32BE(at) * 0x1_0000_0000 + methodBytes.readUInt32BE(at + 4)
-    this.#unacked.add(deliveryTag)
-    if (this.#maybeStreams > 0) {
-      this.#observe(content, deliveryTag, methodBytes.toString('utf8', methodAt + 1, at))
-    }
-    this.#events.onDelivery(content, deliveryTag)
+    const deliveryTag = this.#take(content)
+    if (deliveryTag !== undefined) this.#events.onDelivery(content, deliveryTag)
+  }
+
+  override onOversized(content: Content, size: number): void {
+    const deliveryTag = this.#take(content)
+    if (deliveryTag === undefined) return
+    const { maxMessageSize } = this.#connection
+    const error = new ResourceError(`a message has ${size} bytes, beyond maxMessageSize (${maxMessageSize})`)
+    this.#events.onOversized(content, deliveryTag, withContext(error, this.#plan.context))
   }
 
   override onCancel(consumerTag: string): void {
-    const consumer = this.#byTag.get(consumerTag)
-    if (consumer === undefined || consumer.tag !== consumerTag || this.#state !== 'live') return
-    const error = new ConsumerCancelledError(
-      `the broker cancelled the consumer of queue '${consumer.queue.queue}': it was deleted, or is not available`,
-      this.#plan.context,
-    )
-    this.#consumers.splice(this.#consumers.indexOf(consumer), 1)
-    this.cancel().catch(ignore)
-    this.#events.onEnd(error, 'cancelled')
+    const consumer = this.#consumers.get(consumerTag)
+    // One that has made way for another means nothing any more.
+    if (consumer?.tag !== consumerTag || consumer.cancelledByBroker) return
+    consumer.cancelledByBroker = true
+    const held = this.#giveUp(consumer)
+    if (this.isLive) {
+      // It is one consumer for its user: where it goes on, it goes on with all its queues.
+      this.cancel().catch(ignore)
+      this.#events.onEnd(this.#cancellation(consumer, held), 'cancelled')
+    } else {
+      this.#closeWhenSettled()
+      this.#events.onSettled()
+    }
+  }
+
+  override onReleased(): void {
+    this.#owner.onSubscriptionGone(this)
   }
 
   override onClosed(error: AmqpError, lost: boolean): void {
+    this.#owner.onSubscriptionGone(this)
     if (this.#state === 'ended') return
     this.#state = 'ended'
-    this.#unacked.onChannelClosed()
+    clearTimeout(this.#lingering)
+    this.#deliveries.onChannelClosed()
     if (lost) this.#events.onEnd(connectionLost(error, this.#plan.context), 'lost')
     else if (this.#refusal !== undefined) this.#events.onEnd(this.#refusal, 'refused')
     else this.#events.onEnd(withContext(error, this.#plan.context), 'closed')
   }
 
-  async #cancel(): Promise<void> {
-    if (this.#state === 'live') this.#state = 'cancelling'
-    // A change of the prefetch count in progress would bring the consumers back.
-    await this.#lastChange.catch(ignore)
-    if (this.#state === 'ended') return
-    await Promise.all(this.#consumers.map(({ tag }) => this.#ask(this.#cancelRequest(tag))))
-    if (this.#state !== 'cancelling') return
-    this.#state = 'cancelled'
-    this.#closeWhenSettled()
-  }
-
-  async #resubscribe(count: number, context: ErrorContext): Promise<void> {
-    if (this.#state !== 'live') return
-    const qos = this.#ask(this.#qosRequest(count), context)
-    await Promise.all([qos, ...this.#consumers.map(consumer => this.#renew(consumer, count, context))])
-  }
-
-  /** Gives a queue a new consumer in place of the old one. */
-  async #renew(consumer: QueueConsumer, count: number, context: ErrorContext): Promise<void> {
-    const { tag: oldTag, queue } = consumer
-    // Nobody else waits for what an exclusive consumer holds: it can do without the change, not without the queue.
-    if (queue.exclusive && count < consumer.prefetch) return
-    consumer.prefetch = count
-    const newTag = consumer.renewTag(this.#byTag)
-    this.#byTag.set(newTag, consumer)
-    const cancel = async () => {
-      await this.#ask(this.#cancelRequest(oldTag), context)
-      if (oldTag !== queue.consumerTag) this.#byTag.delete(oldTag)
-    }
-    const consume = () => this.#ask(this.#consumeRequest(consumer), context)
-    if (consumer.isResumable) {
-      // Where a stream has to go on is known only when the old consumer delivers no more.
-      await cancel()
-      if (this.#state !== 'ended') await consume()
-      return
-    }
-    // An auto-delete queue must never be without a consumer. An exclusive consumer suffers no other, and RabbitMQ 3.10
-    // loses a queue with a single active consumer when the active one makes way for the next of its channel.
-    const cancelFirst = queue.exclusive || queue.outlivesConsumers === true
-    await Promise.all(cancelFirst ? [cancel(), consume()] : [consume(), cancel()])
-  }
-
-  #observe(content: Content, deliveryTag: number, consumerTag: string): void {
-    const consumer = this.#byTag.get(consumerTag)
-    if (consumer?.maybeStream !== true) return
-    if (consumer.observe(content)) {
-      this.#fromStreams ??= new Set()
-      this.#fromStreams.add(deliveryTag)
-    } else {
-      this.#maybeStreams--
-    }
-  }
-
-  /**
-   * A stream keeps its messages, whatever its readers say: to settle one means no more than that another may come.
-   * RabbitMQ before 3.11 ends the connection if that is said by nack or reject (540), so it is said by ack.
-   */
-  #fit(deliveryTag: number, settlement: Settlement): Settlement {
-    const fromStream = this.#fromStreams?.has(deliveryTag) === true
-    const multiple = settlement.kind !== 'reject' && settlement.multiple
-    if (multiple) {
-      for (const tag of this.#fromStreams ?? []) if (tag <= deliveryTag) this.#fromStreams?.delete(tag)
-      // What lies between may belong to a queue.
-      if (!this.#consumers.every(consumer => consumer.isStream)) return settlement
-    } else {
-      this.#fromStreams?.delete(deliveryTag)
-    }
-    return fromStream ? { kind: 'ack', multiple } : settlement
-  }
-
-  #closeWhenSettled(): void {
-    if (this.#state !== 'cancelled' || this.#unacked.count > 0) return
-    this.#state = 'ended'
-    this.#unacked.onFlush()
-    this.#channel.close(new ChannelError('the consumer has ended', this.#plan.context))
-  }
-
-  #ask(request: Request, context = this.#plan.context): Promise<Reply> {
+  /** The outcome is known while the last reply is parsed: what the broker says right behind it is about a running consumer. */
+  #start(requests: readonly Request[]): Promise<void> {
+    let missing = requests.length
     return new Promise((resolve, reject) => {
-      this.#channel.ask(request, context, resolve, error => {
-        if (isAbout(error, request)) this.#refusal ??= error
-        reject(error)
-      })
+      const onReply = (): void => {
+        if (--missing > 0) return
+        this.#consumers.onStarted()
+        resolve()
+        this.#events.onReady()
+      }
+      for (const request of requests) this.#ask(request, this.#plan.context, onReply, reject)
     })
   }
 
-  #qosRequest(prefetchCount: number): Request {
-    return encodeRequest('basic.qos', { prefetchSize: 0, prefetchCount, global: false }, this.#frameMax)
+  /** Counts a delivery as unacknowledged. Undefined if it is none of this channel. */
+  #take(content: Content): number | undefined {
+    const { methodBytes, methodAt } = content
+    const at = deliveryTagAt(content)
+    const consumer = this.#consumers.find(methodBytes, methodAt + 1, at)
+    if (consumer === undefined) return undefined
+    const deliveryTag = readDeliveryTag(methodBytes, at)
+    this.#deliveries.add(deliveryTag, consumer)
+    if (consumer.maybeStream && consumer.observe(content)) void this.#consumers.resolveDoubt(consumer)
+    if (consumer.cancelledByBroker) {
+      this.giveBack([deliveryTag])
+      return undefined
+    }
+    return deliveryTag
   }
 
-  #consumeRequest({ rest, tag }: QueueConsumer): Request {
-    return consumeRequest(rest, tag, this.#frameMax)
+  #change(act: () => Promise<void>): Promise<void> {
+    const change = this.#lastChange.then(async () => {
+      if (this.isLive) await act()
+    })
+    this.#lastChange = change.catch(ignore)
+    return change
   }
 
-  #cancelRequest(consumerTag: string): Request {
-    return encodeRequest('basic.cancel', { consumerTag, noWait: false }, this.#frameMax)
+  async #cancel(): Promise<void> {
+    if (this.#state === 'live') this.#state = 'cancelling'
+    // A change in progress would bring the consumers back.
+    await this.#lastChange.catch(ignore)
+    if (this.#state === 'ended') return
+    await this.#consumers.cancel()
+    if (this.#state !== 'cancelling') return
+    this.#state = 'cancelled'
+    this.#sentBefore = this.#deliveries.sent
+    this.#closeWhenSettled()
+  }
+
+  /**
+   * RabbitMQ 4.3 keeps a consumer whose ack timed out, and with it what has not timed out yet. So it is cancelled here, too,
+   * and all that it had goes back, which does not count as failed deliveries. Returns how much that was.
+   */
+  #giveUp(consumer: QueueConsumer): number {
+    const before = this.#deliveries.count
+    // Any settlement before this would have RabbitMQ 4.3 deliver to the consumer again.
+    this.cancelNoWait(consumer.tag)
+    const held = this.#deliveries.takeBackFrom(consumer)
+    if (held.length === 0 || consumer.maybeStream) return held.length
+    if (held.length === before) this.#giveBackAll()
+    else for (const tag of held) this.#nack(tag, false)
+    return held.length
+  }
+
+  /** A tag of 0 stands for all that the broker has sent on this channel. */
+  #giveBackAll(): void {
+    this.#nack(0, true)
+  }
+
+  #nack(deliveryTag: number, multiple: boolean): void {
+    this.#channel.send('basic.nack', { deliveryTag, multiple, requeue: true })
+  }
+
+  #cancellation({ queue }: QueueConsumer, held: number): AmqpError {
+    const timeout = held === 0 ? '' : ', or messages were not acked within the consumer timeout'
+    const causes = `it was deleted or has moved${timeout}`
+    const text = `the broker cancelled the consumer of queue '${queue.queue}': probably ${causes}`
+    return withContext(new ConsumerCancelledError(text), this.#plan.context)
+  }
+
+  #closeWhenSettled(): void {
+    if (this.#state !== 'cancelled' || this.#deliveries.count > 0) return
+    this.#deliveries.flush()
+    const sent = this.#deliveries.sent - this.#sentBefore
+    if (sent <= MOST_ON_THE_WAY) this.#close()
+    else this.#lingering ??= setTimeout(() => this.#close(), LINGER).unref()
+  }
+
+  #close(): void {
+    if (this.#state === 'ended') return
+    this.#state = 'ended'
+    clearTimeout(this.#lingering)
+    this.#channel.close(new ChannelError('the consumer has ended', this.#plan.context))
+  }
+
+  #ask(
+    request: Request,
+    context: ErrorContext,
+    resolve: (reply: Reply) => void,
+    reject: (error: AmqpError) => void,
+  ): void {
+    this.#channel.ask(request, context, resolve, error => {
+      if (isAbout(error, request)) this.#refusal ??= error
+      reject(error)
+    })
   }
 }
 
 /** A channel may also be closed while a request is in progress that has nothing to do with it. */
 function isAbout({ classId = 0, methodId = 0 }: AmqpError, { name }: Request): boolean {
   return methods[name].id === ((classId << 16) | methodId)
-}
-
-/** Throws {@link ArgumentError} if AMQP cannot carry the names or arguments. */
-export function consumeRequest(plan: SubscribedQueue, consumerTag: string, frameMax: number): Request {
-  const { queue, noLocal, exclusive } = plan
-  // Never no-ack on the wire: a slow reader would have no way to make the broker wait.
-  const options = { noLocal, noAck: false, exclusive, noWait: false, arguments: plan.arguments }
-  return encodeRequest('basic.consume', { queue, consumerTag, ...options }, frameMax)
 }

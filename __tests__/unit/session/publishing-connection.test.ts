@@ -1,5 +1,7 @@
 /** Covers which connection publishing takes: one of its own, when it comes, what it carries, and what its end means. */
+
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { readConsumeOptions } from '../../../src/client/consume-options.js'
 import type { ClientOptions, UrlSource } from '../../../src/client-options.js'
 import { resolveConfig } from '../../../src/connection/connection-config.js'
 import {
@@ -199,11 +201,17 @@ describe('the end of the connection for publishing', () => {
     const ended = new Promise<unknown>(resolve => {
       session?.subscribe(
         {
-          queues: [{ queue: 'q', consumerTag: 't', noLocal: false, exclusive: false, arguments: {} }],
+          queues: readConsumeOptions(['q'], {}, {}, { takenTags: [], isContended: () => false }).queues,
           prefetch: 1,
           context: {},
         },
-        { onDelivery: () => undefined, onSettled: () => undefined, onEnd: resolve },
+        {
+          onReady: () => undefined,
+          onDelivery: () => undefined,
+          onOversized: () => undefined,
+          onSettled: () => undefined,
+          onEnd: resolve,
+        },
       )
     })
     await peer.next('basic.consume')

@@ -1,49 +1,10 @@
 /** Covers the frames that settle deliveries: as few as possible, and to exactly the same effect. */
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
-import { decodeMethod, type Method } from '../../../src/codec/methods.gen.js'
 import { Metrics } from '../../../src/connection/metrics.js'
 import { Outbox } from '../../../src/connection/outbox.js'
-import { AlreadySettledError } from '../../../src/errors.js'
-import { FrameParser } from '../../../src/frame/parser.js'
-import { type Settlement, UnackedDeliveries } from '../../../src/session/settlement.js'
-import { Reader } from '../../../src/wire/reader.js'
-
-const ACK: Settlement = { kind: 'ack', multiple: false }
-const ACK_ALL: Settlement = { kind: 'ack', multiple: true }
-const NACK: Settlement = { kind: 'nack', multiple: false, requeue: true }
-const NACK_ALL: Settlement = { kind: 'nack', multiple: true, requeue: false }
-const REJECT: Settlement = { kind: 'reject', requeue: false }
-
-/** Unacknowledged deliveries, and what is sent to settle them. */
-function unackedWith(deliveries: number) {
-  const sent: Method[] = []
-  const parser = new FrameParser(
-    {
-      onFrame: (_type, _channel, buffer, start, end) =>
-        sent.push(decodeMethod(new Reader(buffer, start, end))),
-    },
-    0,
-  )
-  const metrics = new Metrics()
-  const outbox = new Outbox(0, metrics)
-  outbox.transport = {
-    write: pieces => {
-      for (const piece of pieces) parser.push(Buffer.from(piece))
-      return true
-    },
-  }
-  const unacked = new UnackedDeliveries(1, outbox, metrics)
-  for (let tag = 1; tag <= deliveries; tag++) unacked.add(tag)
-  const acks = (): [number, boolean][] => {
-    outbox.flush()
-    return sent.splice(0).map(method => {
-      if (method.name !== 'basic.ack') throw new Error(`${method.name} came`)
-      return [method.args.deliveryTag, method.args.multiple]
-    })
-  }
-  return { unacked, outbox, metrics, sent, acks }
-}
+import { AlreadySettledError, CommandInvalidError } from '../../../src/errors.js'
+import { UnackedDeliveries } from '../../../src/session/settlement.js'
+import { ACK, ACK_ALL, NACK, NACK_ALL, REJECT, unackedWith } from './unacked-with.js'
 
 test('a delivery whose channel is gone is settled in vain, unless it was settled before: that is said', () => {
   const { unacked, outbox, metrics, sent } = unackedWith(3)
@@ -200,94 +161,61 @@ describe('settling a delivery twice', () => {
   })
 })
 
-/** A broker's own book of one channel. It knows nothing of ticks. */
-class Book {
-  readonly unsettled = new Set<number>()
-  readonly acked = new Set<number>()
-  readonly refused = new Set<number>()
+describe('a delivery tag that is not the next one of its channel', () => {
+  test.each([0, 1, 3, 5, 2 ** 28, 2 ** 64, Number.NaN])(
+    '%p is a violation, and nothing changes by it',
+    tag => {
+      const { unacked, acks, metrics } = unackedWith(3)
+      expect(() => unacked.add(tag)).toThrow(
+        new CommandInvalidError(`delivery tag ${tag} came, but 4 was the next one`),
+      )
+      expect([unacked.count, unacked.top, metrics.delivered]).toEqual([3, 3, 3])
+      unacked.add(4)
+      unacked.settle(4, ACK_ALL)
+      expect(acks()).toEqual([[4, true]])
+    },
+  )
 
-  take(method: Method): void {
-    switch (method.name) {
-      case 'basic.ack':
-        this.#settle(method.args.deliveryTag, method.args.multiple, this.acked)
-        break
-      case 'basic.nack':
-        this.#settle(method.args.deliveryTag, method.args.multiple, this.refused)
-        break
-      case 'basic.reject':
-        this.#settle(method.args.deliveryTag, false, this.refused)
-        break
-      default:
-        throw new Error(`${method.name} came`)
-    }
-  }
-
-  #settle(tag: number, multiple: boolean, to: Set<number>): void {
-    // RabbitMQ: 406, unknown delivery tag.
-    if (!this.unsettled.has(tag)) throw new Error(`delivery tag ${tag} is not outstanding`)
-    for (const one of multiple ? [...this.unsettled].filter(other => other <= tag) : [tag]) {
-      this.unsettled.delete(one)
-      to.add(one)
-    }
-  }
-}
-
-type Step = ['deliver', number] | ['settle', number, Settlement] | ['tick']
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: fc.tuple(fc.constant('deliver' as const), fc.integer({ min: 1, max: 100 })) },
-  {
-    weight: 12,
-    arbitrary: fc.tuple(
-      fc.constant('settle' as const),
-      fc.nat(1_000_000),
-      fc.constantFrom(ACK, ACK, ACK, ACK, NACK, REJECT, ACK_ALL, NACK_ALL),
-    ),
-  },
-  { weight: 2, arbitrary: fc.tuple(fc.constant('tick' as const)) },
-)
-
-describe('whatever is settled, in whatever order', () => {
-  test('the broker ends up with the very same', () => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 400 }), steps => {
-        const { unacked, outbox, sent } = unackedWith(0)
-        const meant = new Book()
-        const broker = new Book()
-        let top = 0
-        const tick = (): void => {
-          outbox.flush()
-          for (const method of sent.splice(0)) broker.take(method)
-          expect([broker.acked, broker.refused, broker.unsettled]).toEqual([
-            meant.acked,
-            meant.refused,
-            meant.unsettled,
-          ])
-        }
-        for (const [what, number = 0, settlement = ACK] of steps) {
-          if (what === 'deliver') {
-            for (let count = 0; count < number; count++) {
-              unacked.add(++top)
-              meant.unsettled.add(top)
-              broker.unsettled.add(top)
-            }
-          } else if (what === 'settle') {
-            const open = [...meant.unsettled]
-            const tag = open[number % open.length]
-            if (tag === undefined) continue
-            const multiple = settlement.kind !== 'reject' && settlement.multiple
-            const name = `basic.${settlement.kind}` as const
-            const before = meant.unsettled.size
-            meant.take({ name, args: { deliveryTag: tag, multiple, requeue: false } } as Method)
-            expect(unacked.settle(tag, settlement)).toBe(before - meant.unsettled.size)
-          } else {
-            tick()
-          }
-          expect(unacked.count).toBe(meant.unsettled.size)
-        }
-        tick()
-      }),
-      { numRuns: 200 },
-    )
+  test('takes no memory, however large it is', () => {
+    const { unacked } = unackedWith(64)
+    const before = process.memoryUsage().arrayBuffers
+    expect(() => unacked.add(2 ** 28)).toThrow(CommandInvalidError)
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20)
   })
+
+  test('cannot be settled', () => {
+    const { unacked } = unackedWith(3)
+    for (const tag of [0, 4, 67, 2 ** 28]) {
+      expect(unacked.isOutstanding(tag)).toBe(false)
+      for (const how of [ACK, ACK_ALL, NACK, NACK_ALL, REJECT]) {
+        expect(() => unacked.settle(tag, how)).toThrow(AlreadySettledError)
+      }
+    }
+    expect(unacked.outstanding()).toEqual([1, 2, 3])
+  })
+})
+
+test('the deliveries of one read are acked as one, however many these are', () => {
+  const { unacked, acks } = unackedWith(0)
+  for (let tag = 1; tag <= 3000; tag++) {
+    unacked.add(tag)
+    unacked.settle(tag, ACK)
+  }
+  expect(acks()).toEqual([[3000, true]])
+})
+
+test('an automatic ack of a delivery that its user has acked changes nothing', () => {
+  const { unacked, acks, metrics } = unackedWith(2)
+  unacked.settle(1, ACK)
+  unacked.autoAck(1, false)
+  expect([unacked.count, metrics.settled]).toEqual([1, 1])
+  expect(acks()).toEqual([[1, false]])
+})
+
+test('an automatic ack covers what its user has acked before it, and what nobody has', () => {
+  const { unacked, acks, metrics } = unackedWith(4)
+  unacked.settle(1, ACK)
+  unacked.autoAck(3, false)
+  expect([unacked.count, metrics.settled]).toEqual([1, 3])
+  expect(acks()).toEqual([[3, true]])
 })

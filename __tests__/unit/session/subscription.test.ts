@@ -152,7 +152,10 @@ describe('a change of the prefetch count', () => {
   })
 
   test('goes on behind the last message of a stream, which the old consumer delivers up to its end', async () => {
-    const { peer, consumer, channel, deliver } = await consumerOf({ prefetchCount: 2 })
+    const { peer, consumer, channel, deliver } = await consumerOf({
+      prefetchCount: 2,
+      arguments: { 'x-stream-offset': 'next' },
+    })
     deliver('tag', 'a', 40)
     await turns()
     peer.on('basic.cancel', ({ method }) => {
@@ -255,7 +258,10 @@ describe('the end of a consumer', () => {
 
 describe('a message of a stream', () => {
   test('is settled by ack in every way, and one of a queue is not', async () => {
-    const { peer, consumer, channel, deliver } = await consumerOf({})
+    const { peer, consumer, channel, deliver } = await consumerOf({
+      prefetchCount: 10,
+      arguments: { 'x-stream-offset': 'next' },
+    })
     for (const offset of [1, 2, 3, 4]) deliver('tag', 'a', offset)
     const [a, b, c, d] = await texts(consumer, 4)
     a?.nack({ requeue: false })
