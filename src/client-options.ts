@@ -108,7 +108,9 @@ export interface ClientOptions {
    */
   publishConnection?: 'separate' | 'shared'
   /**
-   * The largest message to accept, in bytes; a larger one closes the connection.
+   * The largest message to accept, in bytes. The body of a larger one is discarded as it comes in, and nothing else is
+   * affected: by a consumer, it is treated as its option `oversized` says; `basicGet` fails with `ResourceError`, and the
+   * message goes back to its queue; one that comes back unroutable has an empty body (`NoRouteError`, event `return`).
    * @default 134217728 (RabbitMQ's own default limit)
    */
   maxMessageSize?: number

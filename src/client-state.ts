@@ -85,4 +85,10 @@ export interface ClientMetrics {
   readonly pendingPublishBytes: number
   /** Operations that are in progress or waiting. */
   readonly pendingOperations: number
+  /** Messages that were received and not settled: in a buffer, in a loop, or in hand after a loop was left. */
+  readonly unsettled: number
+  /** Consumers that have not ended. */
+  readonly consumers: number
+  /** Channels that are open, over all connections of the client. */
+  readonly channels: number
 }

@@ -51,6 +51,7 @@ export abstract class AmqpError extends Error {
 export interface ReturnedMessage {
   readonly exchange: string
   readonly routingKey: string
+  /** Empty where the message is larger than the client's `maxMessageSize`. */
   readonly body: Buffer
   readonly properties: MessageProperties
   readonly headers: Table

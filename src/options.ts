@@ -2,7 +2,7 @@
  * Owns the types of the options that operations take, and of the plain results that they give.
  * Holds no behaviour: defaults are applied, and values are checked, where they are used.
  */
-import type { Table } from './util/field-value.js'
+import type { Table, Typed } from './util/field-value.js'
 
 /** Options of every operation that returns a promise. */
 export interface OperationOptions {
@@ -12,7 +12,11 @@ export interface OperationOptions {
   timeout?: number | undefined
 }
 
-/** The properties of a message (AMQP 0-9-1, section 1.8.3 "basic class", fields), without its headers. */
+/**
+ * The properties of a message (AMQP 0-9-1, section 1.8.3 "basic class", fields), without its headers. What was received
+ * can be sent again as it was, so `{ ...message.properties }` forwards them: in a text, a byte that is not UTF-8 is a lone
+ * surrogate from U+DC80 to U+DCFF, and is sent as that byte.
+ */
 export interface MessageProperties {
   /** The MIME type of the body. */
   contentType?: string
@@ -30,8 +34,11 @@ export interface MessageProperties {
   expiration?: string
   /** The application's id of the message. */
   messageId?: string
-  /** When the message was created. AMQP carries whole seconds. */
-  timestamp?: Date
+  /**
+   * When the message was created. AMQP carries whole seconds. A moment that a `Date` cannot hold is received as
+   * `timestamp(seconds)`, and can be sent so.
+   */
+  timestamp?: Date | Typed
   /** The application's type of the message. */
   type?: string
   /** The publishing user. RabbitMQ refuses any other than the connection's user (406). */
@@ -186,7 +193,7 @@ export interface QueueConsumeOptions {
   noLocal?: boolean
   /** Permits no other consumer on the queue: `AccessRefusedError` if it already has one. @default false */
   exclusive?: boolean
-  /** The name of the consumer; the client makes it unique if it is used twice. @default a generated one */
+  /** The name of the consumer; if another consumer of the client has it, a number is added. @default a generated one */
   consumerTag?: string
   /** Consumer arguments, for example `x-priority` or `x-stream-offset`. @default {} */
   arguments?: Table
@@ -196,14 +203,35 @@ export interface QueueConsumeOptions {
 export interface ConsumeMultiOptions {
   /**
    * The most messages that the loop may have received and not yet settled, over all queues of the consumer: 0 to 65535.
-   * 0 means no limit. With `noAck`, the most messages of each queue that may wait in the consumer's buffer; 0 then
-   * means 1000. @default 0
+   * 0 means no limit: the broker then delivers one message at first, and more at a time as the loop reads faster, up to
+   * 1000, or what the loop holds. With `noAck`, the most messages of each queue that may wait in the consumer's buffer.
+   * @default 0
    */
   prefetchCount?: number
   /** Messages count as acknowledged when the loop receives them; `ack` is not called. @default false */
   noAck?: boolean
   /** Cancels the consumer when aborted: its iterator throws the signal's reason. */
   signal?: AbortSignal | undefined
+  /**
+   * What happens when the broker cancels the consumer (RabbitMQ, "Consumer Cancel Notification"): because the queue was
+   * deleted or its leader has moved, for example, or, from RabbitMQ 4.3 on, because an ack took too long. `'resume'`: it
+   * subscribes again, three times at the most without getting a message; what was in hand is delivered again, and settling
+   * the first copy returns `false`. `'end'`: the loop throws `ConsumerCancelledError`. @default 'resume'
+   */
+  onCancel?: 'resume' | 'end'
+  /**
+   * What becomes of the messages that a loop has received and not settled when it is left by `break`, `return` or `throw`.
+   * `'keep'`: they can still be settled. Until then, they and their channel stay occupied: a loop that always leaves with an
+   * unsettled message uses up the channels of its connection (see `metrics().channels`). `'requeue'`: they go back to their
+   * queue, and settling one of them later throws `AlreadySettledError`. @default 'keep'
+   */
+  onLeave?: 'keep' | 'requeue'
+  /**
+   * What happens with a message that is larger than the client's `maxMessageSize`. `'end'`: it goes back to its queue, and
+   * the consumer ends with `ResourceError`. `'reject'`: it is rejected without requeue, so that the queue drops or
+   * dead-letters it, and the consumer goes on. @default 'end'
+   */
+  oversized?: 'end' | 'reject'
 }
 
 /** Options of `basicConsume`. */
@@ -239,8 +267,8 @@ export interface ForEachOptions<M> {
   /** Whether a message is requeued if its handler failed. @default true */
   requeue?: boolean
   /**
-   * Called with the error of every failed handler and the message, after the message was nacked. If it throws, the
-   * consumer is cancelled and `forEach` rejects with that error. @default failures are only nacked
+   * Called with the error of every failed handler and the message, after the message was rejected. If it throws, the
+   * consumer is cancelled and `forEach` rejects with that error. @default failures are only rejected
    */
   onError?: ((error: unknown, message: M) => void) | undefined
 }

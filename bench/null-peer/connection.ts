@@ -8,7 +8,18 @@ import { sampleBody, sampleProperties } from '../wire/sample.js'
 import { type FrameSink, FrameWalker, readU32 } from '../wire/walker.js'
 import { Flood } from './flood.js'
 import { FLOOD_QUEUE, type NullPeerOptions } from './options.js'
-import { ack, consumeOk, FRAME_MAX, readConsume, readQos, readTuneOk, reply, START, tune } from './replies.js'
+import {
+  ack,
+  consumeOk,
+  FRAME_MAX,
+  readCancel,
+  readConsume,
+  readQos,
+  readTuneOk,
+  reply,
+  START,
+  tune,
+} from './replies.js'
 
 const PROTOCOL_HEADER_SIZE = 8
 
@@ -139,7 +150,8 @@ export class NullConnection implements FrameSink {
     else {
       if (id === Id.confirmSelect) state.confirms = true
       if (id === Id.basicQos) state.prefetch = readQos(bytes, at)
-      if (id === Id.basicCancel) this.#cancel(state)
+      // One that has made way for another is stopped already.
+      if (id === Id.basicCancel && state.flood?.consumerTag === readCancel(bytes, at)) this.#cancel(state)
       if (id === Id.channelClose) this.#forget(state)
       const answer = reply(id, channel, bytes, at, this.published)
       if (answer !== undefined) this.#out.push(answer)

@@ -38,11 +38,13 @@ export class Flood {
   #next: number
   #outstanding = 0
   #stopped = false
+  readonly consumerTag: string
   delivered = 0
   acknowledged = 0
 
   constructor(socket: Socket, plan: FloodPlan) {
     this.#socket = socket
+    this.consumerTag = plan.consumerTag
     this.#limit = plan.noAck ? 0 : plan.prefetch
     this.#floor = plan.firstTag
     this.#next = plan.firstTag

@@ -115,6 +115,12 @@ export function consumeOk(channel: number, consumerTag: string): Buffer {
   return methodFrame(channel, Id.basicConsumeOk, shortString(consumerTag))
 }
 
+/** The consumer tag of basic.cancel. */
+export function readCancel(bytes: Buffer, at: number): string {
+  const tagAt = at + 4
+  return bytes.toString('utf8', tagAt + 1, tagAt + 1 + (bytes[tagAt] as number))
+}
+
 /** The count of basic.qos. */
 export function readQos(bytes: Buffer, at: number): number {
   return readU16(bytes, at + 8)

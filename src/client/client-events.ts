@@ -2,6 +2,7 @@
 
 import type { ReconnectAttempt, ServerInfo, TopologyEntity } from '../client-state.js'
 import type { AmqpError, ReturnedMessage } from '../errors.js'
+import type { Consumer } from './consumer.js'
 
 /** The events of a client, with their arguments. No event has to be listened to. */
 export interface ClientEvents {
@@ -31,6 +32,11 @@ export interface ClientEvents {
    * over one of them that it refused, or the connection was lost.
    */
   lost: [count: number, error: AmqpError]
+  /**
+   * A consumer has ended: with the error that its loops throw, or, as its user wanted, with undefined. Nothing more comes
+   * from it.
+   */
+  consumerEnded: [consumer: Consumer, error: unknown]
   /** The client is closed, whatever the cause. */
   close: []
 }

@@ -95,7 +95,12 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       onLost: (count, error) => this.#emitSoon('lost', count, error),
     })
     this.#operations = new Operations(counter, limits.maxPendingOperations)
-    this.#consumers = new ConsumerRegistry(counter, this.#topology, () => this.#connection)
+    this.#consumers = new ConsumerRegistry(
+      counter,
+      this.#topology,
+      () => this.#connection,
+      (consumer, error) => this.#emitSoon('consumerEnded', consumer, error),
+    )
     // What survives a lost connection comes back in this order.
     const parts = [this.#topology, this.#consumers, this.#publisher, this.#operations]
     this.#connection = new RecoveringConnection(url, options, limits.frameMax, this.#metrics, parts, {
@@ -127,10 +132,19 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     return this.#connection.state
   }
 
-  /** The connection is open, and the broker takes messages: a health check. */
+  /** The connection is open, and the broker takes messages. */
   get isOpen(): boolean {
     const { state } = this
     return state.name === 'open' && state.blocked === undefined
+  }
+
+  /**
+   * A health check: the client is open (see {@link isOpen}), and every consumer that should run does (see
+   * {@link Consumer.state}). One that has ended with an error should still run, until its user cancels it, consumes from the
+   * same queues anew, or deletes them by this client.
+   */
+  get isHealthy(): boolean {
+    return this.isOpen && this.#consumers.areHealthy
   }
 
   /** Counts of what the client has done since it was made, and of what is in progress. */
@@ -141,6 +155,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       pendingPublishes: count,
       pendingPublishBytes: bytes,
       pendingOperations: this.#operations.size,
+      consumers: this.#consumers.size,
+      ...this.#connection.usage,
     }
   }
 

@@ -1,8 +1,8 @@
 /** Owns the reading of what a user passes to `basicConsume` and `basicConsumeMulti`: checks, defaults, unique tags. */
 import { ArgumentError, type ErrorContext } from '../errors.js'
 import type { ConsumeMultiOptions, QueueItem } from '../options.js'
-import type { SubscribedQueue } from '../session/queue-consumer.js'
-import { checkFlag, checkSignal, checkText } from '../util/check.js'
+import { type QueueKind, STREAM_OFFSET, type SubscribedQueue } from '../session/queue-consumer.js'
+import { checkFlag, checkOneOf, checkSignal, checkText } from '../util/check.js'
 import { PrefetchWindow } from './prefetch-window.js'
 
 /** What a consumer is to be. */
@@ -11,8 +11,19 @@ export interface ConsumerPlan {
   readonly noAck: boolean
   readonly window: PrefetchWindow
   readonly signal: AbortSignal | undefined
+  readonly onCancel: NonNullable<ConsumeMultiOptions['onCancel']>
+  readonly onLeave: NonNullable<ConsumeMultiOptions['onLeave']>
+  readonly oversized: NonNullable<ConsumeMultiOptions['oversized']>
   /** Names the consumer in errors; its ticket makes generated consumer tags unique. */
   readonly context: ErrorContext
+}
+
+/** What is known of a client that a consumer is to belong to. */
+export interface ConsumeSurroundings {
+  /** The consumer tags of others. */
+  readonly takenTags: Iterable<string>
+  /** Another consumer may take the place of one of this queue while it makes way for a new one. */
+  isContended(queue: string): boolean
 }
 
 /** Throws {@link ArgumentError} if an option is invalid. */
@@ -20,21 +31,28 @@ export function readConsumeOptions(
   items: readonly QueueItem[],
   options: ConsumeMultiOptions,
   context: ErrorContext,
+  { takenTags, isContended }: ConsumeSurroundings,
 ): ConsumerPlan {
   const { prefetchCount, noAck = false, signal } = options
+  const { onCancel = 'resume', onLeave = 'keep', oversized = 'end' } = options
   checkFlag('noAck', noAck)
+  checkOneOf('onCancel', onCancel, ['resume', 'end'])
+  checkOneOf('onLeave', onLeave, ['keep', 'requeue'])
+  checkOneOf('oversized', oversized, ['end', 'reject'])
   checkSignal('signal', signal)
   if (!Array.isArray(items) || items.length === 0) {
     throw new ArgumentError('the queues must be an array with at least one queue')
   }
-  const taken = new Set<string>()
+  const taken = new Set(takenTags)
   const queues = items.map((item: QueueItem, index) => {
     const queue = readItem(item)
     const consumerTag = unique(queue.consumerTag ?? `puka.${context.ticket}.${index + 1}`, taken)
     taken.add(consumerTag)
     return { ...queue, consumerTag }
   })
-  return { queues, noAck, window: new PrefetchWindow(prefetchCount, noAck), signal, context }
+  const isSteady = queues.some(({ queue, exclusive }) => exclusive || isContended(queue))
+  const window = new PrefetchWindow(prefetchCount, noAck, isSteady)
+  return { queues, noAck, window, signal, onCancel, onLeave, oversized, context }
 }
 
 function readItem(item: QueueItem) {
@@ -47,7 +65,9 @@ function readItem(item: QueueItem) {
   if (consumerTag !== undefined && (typeof consumerTag !== 'string' || consumerTag === '')) {
     throw new ArgumentError('consumerTag must be a string that is not empty')
   }
-  return { queue, noLocal, exclusive, consumerTag, arguments: args }
+  const kind: QueueKind = args[STREAM_OFFSET] === undefined ? 'unknown' : 'stream'
+  const fresh = { kind, outlivesConsumers: false, resumeAt: undefined, generation: 1 }
+  return { queue, noLocal, exclusive, consumerTag, arguments: args, ...fresh }
 }
 
 /** The tag itself, or with a number behind it if it is taken. */

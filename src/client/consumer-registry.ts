@@ -10,44 +10,75 @@ import type { RecoveringConnection } from '../recovery/recovering-connection.js'
 import type { TopologyRecovery } from '../recovery/topology-recovery.js'
 import type { SubscribedQueue } from '../session/queue-consumer.js'
 import type { Session } from '../session/session.js'
-import {
-  consumeRequest,
-  type Subscription,
-  type SubscriptionEvents,
-  type SubscriptionPlan,
-} from '../session/subscription.js'
+import type { Subscription } from '../session/subscription.js'
+import type { SubscriptionEvents, SubscriptionPlan } from '../session/subscription-types.js'
+import { consumeRequest } from '../session/wire-consumers.js'
 import type { TicketCounter } from '../ticket.js'
 import { ignore } from '../util/promise.js'
+import { tellAll } from '../util/tell-all.js'
 import { readConsumeOptions } from './consume-options.js'
 import { Consumer, type ConsumerHost } from './consumer.js'
 
 /** So long the rest of the recovery waits for consumers, in milliseconds; slower ones come when they can. */
 const RESUME_TIMEOUT = 5000
 
+/** So many consumers that have failed are remembered. */
+const MOST_FAILED = 1000
+
 export class ConsumerRegistry implements Recoverable, ConsumerHost {
+  /** Those that run, and those that have ended with messages in hand. */
   readonly #consumers = new Set<Consumer>()
+  /** Those that have ended with an error, and that nobody has replaced or cancelled since: the last for each set of queues. */
+  readonly #failed = new Map<string, Consumer>()
   readonly #counter: TicketCounter
   readonly #topology: TopologyRecovery
   readonly #connection: () => RecoveringConnection
   #session: Session | undefined
 
+  readonly #onEnded: (consumer: Consumer, error: unknown) => void
+
   /** `connection` gives the connection, which is made with this registry on its list. */
-  constructor(counter: TicketCounter, topology: TopologyRecovery, connection: () => RecoveringConnection) {
+  constructor(
+    counter: TicketCounter,
+    topology: TopologyRecovery,
+    connection: () => RecoveringConnection,
+    onEnded: (consumer: Consumer, error: unknown) => void,
+  ) {
     this.#counter = counter
     this.#topology = topology
     this.#connection = connection
+    this.#onEnded = onEnded
+  }
+
+  /** How many there are that have not ended. */
+  get size(): number {
+    return this.#running.length
+  }
+
+  /** Every consumer that should run does. */
+  get areHealthy(): boolean {
+    const { record } = this.#topology
+    // A consumer of queues that this client has deleted need not run.
+    const due = [...this.#failed.values()].filter(({ queues }) =>
+      queues.some(name => !record.wasDeleted(name)),
+    )
+    return due.length === 0 && this.#running.every(({ state }) => state.name === 'running')
   }
 
   /** Makes a consumer, which begins soon. Throws {@link ArgumentError} for options that are invalid. */
   consume(operation: string, items: readonly QueueItem[], options: ConsumeMultiOptions): Consumer {
     const context = { operation, ticket: this.#counter.next() }
     try {
-      const plan = readConsumeOptions(items, options, context)
+      const plan = readConsumeOptions(items, options, context, {
+        takenTags: [...this.#consumers].flatMap(({ consumerTags }) => consumerTags),
+        isContended: queue => this.#topology.record.hasSingleConsumer(queue),
+      })
       const connection = this.#connection()
       connection.check(operation)
       for (const queue of plan.queues) consumeRequest(queue, queue.consumerTag, connection.frameMax)
       const consumer = new Consumer(this, plan)
       this.#consumers.add(consumer)
+      this.#failed.delete(keyOf(consumer))
       for (const { queue } of plan.queues) this.#topology.record.consumerAdded(queue)
       return consumer
     } catch (error) {
@@ -60,14 +91,15 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
     return this.#consumers.size === 0 ? undefined : this.#resume()
   }
 
-  /** Each consumer is told by its channel. */
-  detach(): void {
+  /** Each consumer is told by its channel; what the broker meant, by this. */
+  detach({ blamed }: ConnectionLoss): void {
     this.#session = undefined
+    tellAll(this.#consumers, consumer => consumer.blame(blamed))
   }
 
   end({ reason }: ConnectionLoss): void {
     this.#session = undefined
-    for (const consumer of this.#consumers) consumer.fail(reason)
+    tellAll(this.#consumers, consumer => consumer.fail(reason))
   }
 
   /** Cancels them all. */
@@ -104,23 +136,58 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
   }
 
   /** What it has handed out may still be at work: drain waits for that. */
-  onConsumerEnd(consumer: Consumer): void {
+  onConsumerEnd(consumer: Consumer, error: unknown): void {
     void consumer.idle().then(() => this.#consumers.delete(consumer))
+    if (error !== undefined) this.#fail(consumer)
+    this.#onEnded(consumer, error)
+  }
+
+  onConsumerCancelled(consumer: Consumer): void {
+    if (this.#failed.get(keyOf(consumer)) === consumer) this.#failed.delete(keyOf(consumer))
+  }
+
+  #fail(consumer: Consumer): void {
+    this.#failed.set(keyOf(consumer), consumer)
+    const [oldest] = this.#failed.keys()
+    if (this.#failed.size > MOST_FAILED && oldest !== undefined) this.#failed.delete(oldest)
+  }
+
+  get #running(): Consumer[] {
+    return [...this.#consumers].filter(consumer => !consumer.hasEnded)
   }
 
   /** What is known of a queue by now. */
   #present(queue: SubscribedQueue): SubscribedQueue {
     const { record } = this.#topology
     const name = record.nameOf(queue.queue)
-    return { ...queue, queue: name, outlivesConsumers: record.queue(name)?.args.autoDelete === false }
+    const declared = record.kindOf(name)
+    const kind = declared === 'unknown' ? queue.kind : declared
+    return { ...queue, queue: name, kind, outlivesConsumers: record.outlivesConsumers(name) }
   }
 
   async #resume(): Promise<void> {
-    const resumed = [...this.#consumers].map(consumer => consumer.resume())
+    const suspects = this.#running.filter(({ isSuspect }) => isSuspect)
+    const resumed = this.#running.filter(({ isSuspect }) => !isSuspect).map(consumer => consumer.attach())
+    resumed.push(this.#resumeOneByOne(suspects, [...resumed]))
     // A queue that cannot be consumed from for now, such as one without a leader, must not keep the others waiting.
     const done = new AbortController()
     const timeout = sleep(RESUME_TIMEOUT, undefined, { signal: done.signal }).catch(ignore)
     await Promise.race([Promise.all(resumed), timeout])
     done.abort()
   }
+
+  /** If one of them brings the connection down again, it is known which. */
+  async #resumeOneByOne(suspects: readonly Consumer[], others: readonly Promise<void>[]): Promise<void> {
+    const session = this.#session
+    await Promise.all(others)
+    for (const suspect of suspects) {
+      if (this.#session !== session) return
+      await suspect.attach()
+    }
+  }
+}
+
+/** The queues of a consumer, as a key. */
+function keyOf({ queues }: Consumer): string {
+  return JSON.stringify(queues)
 }

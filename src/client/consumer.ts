@@ -2,30 +2,35 @@
  * Owns the user's end of a consumer: what users call, and its end. The handing out of messages is its delivery queue's
  * concern; what goes over the wire, and on which connection, is its subscription's.
  */
-import { type AmqpError, ConnectionClosedError, ConsumerCancelledError } from '../errors.js'
+import { debugRecovery } from '../debug.js'
+import {
+  type AmqpError,
+  ConnectionClosedError,
+  ConsumerCancelledError,
+  type ErrorContext,
+} from '../errors.js'
 import { connectionLost, withOperation } from '../operation-errors.js'
 import type { ForEachOptions } from '../options.js'
-import type { Settlement } from '../session/settlement.js'
+import { onAbort } from '../util/abort.js'
 import { type Deferred, defer, ignore, quiet } from '../util/promise.js'
 import type { ConsumerPlan } from './consume-options.js'
+import { ConsumerIterator, type IteratorHost } from './consumer-iterator.js'
+import { ConsumerPause } from './consumer-pause.js'
+import type { ConsumerState } from './consumer-state.js'
 import { DeliveryQueue, type Ending } from './delivery-queue.js'
-import { forEachMessage, type HandlerHost, readForEachOptions } from './for-each.js'
-import { Message } from './message.js'
+import { type ForEachPlan, forEachMessage, type HandlerHost, readForEachOptions } from './for-each.js'
+import { giveBack, Message } from './message.js'
 import { RecoveringSubscription, type SubscriptionHost } from './recovering-subscription.js'
 
 /** What a consumer needs of its client. */
 export interface ConsumerHost extends SubscriptionHost {
-  /** It has ended. */
-  onConsumerEnd(consumer: Consumer): void
+  /** It has ended: with an error, or with undefined as its user wanted. */
+  onConsumerEnd(consumer: Consumer, error: unknown): void
+  /** Its user has cancelled it, whether or not it had ended. */
+  onConsumerCancelled(consumer: Consumer): void
   /** It consumes no more from this queue; with `begun`, it did. */
   onQueueEnd(queue: string, begun: boolean): void
 }
-
-type State =
-  /** Not every queue has been consumed from yet. */
-  { readonly name: 'starting' } | { readonly name: 'running' } | ({ readonly name: 'ended' } & Ending)
-
-const REQUEUE: Settlement = { kind: 'nack', multiple: false, requeue: true }
 
 /**
  * A consumer of one queue or several: loop over it with `for await`, or use {@link forEach}.
@@ -46,8 +51,12 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   readonly #ready: Deferred<void> = defer<void>()
   readonly #subscription: RecoveringSubscription
   readonly #deliveries: DeliveryQueue
+  readonly #pause: ConsumerPause
+  readonly #loops: IteratorHost
   readonly #stopWatching: () => void
-  #state: State = { name: 'starting' }
+  #state: ConsumerState = { name: 'starting' }
+  /** It has been running. */
+  #begun = false
   /** A loop was left with messages in hand: nobody need wait for these to be settled. */
   #abandoned = false
   #idle: Deferred<void> | undefined
@@ -65,31 +74,31 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#deliveries = new DeliveryQueue(this.#subscription, plan.window, plan.noAck, () =>
       this.#changePrefetch(),
     )
+    this.#pause = new ConsumerPause(this.#subscription, this.#deliveries)
+    this.#loops = {
+      requeuesOnLeave: plan.onLeave === 'requeue',
+      onNext: () => this.#reportIdle(),
+      leave: inHand => this.#leave(inHand),
+    }
     this.#stopWatching = this.#watch(plan.signal)
     // forEach may have a say in the prefetch count, if it is called at once.
-    queueMicrotask(() => void this.#subscription.resume())
+    queueMicrotask(() => void this.attach())
+  }
+
+  /** Whether it runs. A consumer that is paused counts as running. */
+  get state(): ConsumerState {
+    const state = this.#state
+    return state.name === 'resuming' && this.#subscription.isPaused ? { name: 'running' } : state
+  }
+
+  /** Its user has paused it. */
+  get isPaused(): boolean {
+    return this.#pause.isOn
   }
 
   /** Hands out messages one by one; ends when the consumer is cancelled, throws when it fails. */
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
-    let over = false
-    return {
-      next: () => {
-        if (over) return Promise.resolve({ value: undefined, done: true })
-        const next = this.#deliveries.next()
-        if (this.#idle !== undefined) this.#reportIdle()
-        if (next !== undefined) return next
-        over = true
-        return this.#deliveries.lastStep()
-      },
-      return: async () => {
-        over = true
-        this.#abandoned = true
-        await this.cancel()
-        this.#reportIdle()
-        return { value: undefined, done: true }
-      },
-    }
+    return new ConsumerIterator(this.#loops, this.#deliveries)
   }
 
   /**
@@ -99,7 +108,24 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   async cancel(): Promise<void> {
     this.#deliveries.discard()
     this.#end({ error: undefined })
+    this.#host.onConsumerCancelled(this)
     await this.#stop()
+  }
+
+  /**
+   * Hands out nothing more until {@link resume}: loops and `forEach` wait. Messages in hand can be settled. After a second,
+   * the client also gives back what waits in its buffer, which does not count as a failed delivery (before RabbitMQ 4.3, a
+   * quorum queue counts it), and stops to consume. It does stop if it knows that the queue outlives its consumers, because
+   * it has declared it without `autoDelete` and `x-expires`; if not, one message of each queue stays with it. A stream, and
+   * an `exclusive` consumer, keep what they have.
+   */
+  pause(): void {
+    if (!this.hasEnded) this.#pause.begin()
+  }
+
+  /** Goes on after {@link pause}. */
+  resume(): void {
+    this.#pause.end()
   }
 
   /**
@@ -121,7 +147,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   /**
-   * Runs `handler` for every message, `concurrency` of them at once: acks the message when the handler resolves, nacks
+   * Runs `handler` for every message, `concurrency` of them at once: acks the message when the handler resolves, rejects
    * it when it throws or rejects; a handler may also settle its message itself. If the consumer has no `prefetchCount`,
    * it gets one of twice the concurrency.
    *
@@ -129,12 +155,14 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * is waited for, without harm to the others. Rejects when the consumer fails; if the broker cancelled it, after the
    * handlers have ended, and if the channel or the client is closed, at once, since nothing that they do about their
    * messages matters any more.
+   *
+   * @throws {@link ArgumentError} for an invalid option; the consumer is cancelled then
    */
   async forEach(
     handler: (message: Message) => unknown,
     options: ForEachOptions<Message> = {},
   ): Promise<void> {
-    const plan = readForEachOptions(handler, options)
+    const plan = this.#readForEach(handler, options)
     if (this.#plan.window.suggest(2 * plan.concurrency)) this.#changePrefetch()
     this.#gone ??= defer<unknown>()
     const host: HandlerHost = {
@@ -173,8 +201,23 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   /** @internal There is a new connection: goes on there. Resolves when the outcome is known; never rejects. */
-  resume(): Promise<void> {
+  attach(): Promise<void> {
     return this.#subscription.resume()
+  }
+
+  /** @internal It may have brought a connection down as it began: it is tried with no other one beside it. */
+  get isSuspect(): boolean {
+    return this.#subscription.isSuspect
+  }
+
+  /** @internal The broker ended the connection over one of these requests. */
+  blame(blamed: readonly ErrorContext[]): void {
+    this.#subscription.blame(blamed)
+  }
+
+  /** @internal The queues that it consumes from, as its user names them. */
+  get queues(): readonly string[] {
+    return this.#plan.queues.map(({ queue }) => queue)
   }
 
   /** @internal The client is closed while handlers are running. */
@@ -188,7 +231,15 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     if (this.hasEnded) return
     const error = connectionLost(reason, this.#plan.context)
     this.#gone?.resolve(error)
+    this.#forget()
     this.#end({ error })
+  }
+
+  async #leave(inHand: readonly Message[]): Promise<void> {
+    this.#abandoned = true
+    this.#deliveries.addSurplus(inHand)
+    await this.cancel()
+    this.#reportIdle()
   }
 
   get #isIdle(): boolean {
@@ -204,28 +255,40 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       this.#end({ error: signal.reason })
       void this.cancel()
     }
-    signal.addEventListener('abort', abort)
-    if (signal.aborted) queueMicrotask(abort)
-    return () => signal.removeEventListener('abort', abort)
+    if (!signal.aborted) return onAbort(signal, abort)
+    queueMicrotask(abort)
+    return ignore
   }
 
-  #makeSubscription({ queues, context, window, noAck }: ConsumerPlan): RecoveringSubscription {
-    return new RecoveringSubscription(this.#host, queues, context, {
+  #makeSubscription({ queues, context, window, noAck, onCancel }: ConsumerPlan): RecoveringSubscription {
+    return new RecoveringSubscription(this.#host, queues, context, onCancel, {
       get prefetch() {
         return window.wireCount
       },
       unread: () => this.#deliveries.items(),
       onReady: () => {
-        if (this.#state.name === 'starting') this.#state = { name: 'running' }
+        if (!this.hasEnded) this.#state = { name: 'running' }
+        this.#begun = true
+        this.#deliveries.endDoubt()
         this.#ready.resolve()
       },
       onDelivery: (content, deliveryTag, settler) =>
         this.#deliveries.push(new Message(content, deliveryTag, settler, noAck, false)),
-      onSettled: () => {
-        this.#deliveries.handOut()
-        if (this.#idle !== undefined) this.#reportIdle()
+      onOversized: (content, deliveryTag, settler, error) =>
+        this.#onOversized(new Message(content, deliveryTag, settler, false, false), error),
+      onSettled: () => this.#onSettled(),
+      onFormerClosed: () => {
+        this.#deliveries.onFormerClosed()
+        this.#onSettled()
       },
-      onInterrupted: () => this.#forget(),
+      onInterrupted: (error, cause, inDoubt) => {
+        if (this.#begun) this.#state = { name: 'resuming', since: new Date(), error }
+        window.restart()
+        if (inDoubt) this.#deliveries.suspend()
+        else if (cause === 'lost') this.#forget()
+        else this.#deliveries.forget()
+        this.#reportIdle()
+      },
       onEnd: (reason, cancelled) => {
         const error = withOperation(reason, context)
         // What was delivered before the broker cancelled the consumer can be worked on still.
@@ -243,7 +306,12 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     if (!this.hasEnded) this.#subscription.changePrefetch().catch(ignore)
   }
 
-  /** What came by a channel that is closed is delivered again. */
+  #onSettled(): void {
+    this.#deliveries.handOut()
+    if (this.#idle !== undefined) this.#reportIdle()
+  }
+
+  /** What came by a connection, or by a channel, that is closed is delivered again. */
   #forget(): void {
     this.#deliveries.clear()
     this.#reportIdle()
@@ -251,20 +319,44 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   #end({ error }: Ending): void {
     if (this.hasEnded) return
-    const begun = this.#state.name === 'running'
     this.#state = { name: 'ended', error }
     this.#stopWatching()
+    this.#pause.stop()
     this.#subscription.stop()
     this.#ready.reject(error ?? new ConsumerCancelledError('the consumer was cancelled before it was ready'))
     this.#deliveries.end({ error })
-    for (const { queue } of this.#plan.queues) this.#host.onQueueEnd(queue, begun)
-    this.#host.onConsumerEnd(this)
+    for (const { queue } of this.#plan.queues) this.#host.onQueueEnd(queue, this.#begun)
+    this.#host.onConsumerEnd(this, error)
   }
 
   /** Cancels on the wire, then requeues what is left over: any earlier, the broker would deliver it here again. */
   async #stop(): Promise<void> {
     await this.#subscription.cancel()
-    for (const deliveryTag of this.#deliveries.takeSurplus()) this.#subscription.settle(deliveryTag, REQUEUE)
+    giveBack(this.#deliveries.takeSurplus())
+  }
+
+  /** By the option, it is dropped or dead-lettered, or the consumer ends, and everything goes back. */
+  #onOversized(message: Message, error: AmqpError): void {
+    debugRecovery('consumer %s: %s', message.consumerTag, error.message)
+    if (this.#plan.oversized === 'reject' && !this.hasEnded) {
+      message.reject({ requeue: false })
+      return
+    }
+    this.#deliveries.addSurplus([message])
+    if (this.hasEnded) return
+    this.#deliveries.discard()
+    this.#end({ error })
+    void this.#stop()
+  }
+
+  #readForEach(handler: unknown, options: ForEachOptions<Message>): ForEachPlan {
+    try {
+      return readForEachOptions(handler, options)
+    } catch (error) {
+      // Nobody else has it in hand, and it must not hoard messages.
+      void this.cancel()
+      throw error
+    }
   }
 
   #reportIdle(): void {

@@ -4,19 +4,17 @@
  */
 import { Deque } from '../util/deque.js'
 import { type Deferred, defer } from '../util/promise.js'
-import type { Message } from './message.js'
+import { giveBack, type Message } from './message.js'
 import type { PrefetchWindow } from './prefetch-window.js'
 
 /** Where the deliveries come from. */
 export interface DeliveryHost {
   /** How many of them can still be settled. */
   readonly unacked: number
-  /** Acks a message that needs no settling by its user. */
-  autoAck(deliveryTag: number, soon: boolean): void
 }
 
 /** What an iterator gives. */
-type Step = IteratorResult<Message, undefined>
+export type Step = IteratorResult<Message, undefined>
 
 /** How a consumer ended: `undefined` normally, else with what iterators throw. */
 export interface Ending {
@@ -34,8 +32,12 @@ export class DeliveryQueue {
   readonly #messages = new Deque<Message>()
   readonly #waiting = new Deque<Deferred<Step>>()
   /** The deliveries that are not to be handed out any more. */
-  #surplus: number[] = []
+  #surplus: Message[] = []
   #ending: Ending | undefined
+  /** The user wants nothing for now. */
+  #paused = false
+  /** The broker has cancelled the consumer: whether what waits is delivered again is not known yet. */
+  #inDoubt = false
 
   constructor(host: DeliveryHost, window: PrefetchWindow, noAck: boolean, onWindowChanged: () => void) {
     this.#host = host
@@ -51,7 +53,11 @@ export class DeliveryQueue {
 
   /** How many deliveries are handed out and unacknowledged. */
   get handedOut(): number {
-    return this.#host.unacked - this.#messages.length - this.#surplus.length
+    return this.#host.unacked - this.#waitingUnacked - this.#surplus.length
+  }
+
+  get isPaused(): boolean {
+    return this.#paused
   }
 
   /** The deliveries that wait to be handed out, in order. */
@@ -62,11 +68,62 @@ export class DeliveryQueue {
   /** A message was delivered. */
   push(message: Message): void {
     if (this.#ending !== undefined) {
-      this.#surplus.push(message.deliveryTag)
+      this.#surplus.push(message)
       return
     }
+    this.endDoubt()
     this.#messages.push(message)
+    this.#window.countDelivered(this.#host.unacked)
     if (this.#waiting.length > 0) this.handOut()
+  }
+
+  /** Deliveries that nobody is to get: they are given back with what is left at the end. */
+  addSurplus(messages: readonly Message[]): void {
+    this.#surplus.push(...messages)
+  }
+
+  /** Hands out nothing until {@link resume}. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.handOut()
+  }
+
+  /** The broker has cancelled the consumer: what waits is handed out only if the consumer ends now. */
+  suspend(): void {
+    this.#inDoubt = true
+  }
+
+  /** The consumer is back: what the broker has taken back is delivered again. */
+  endDoubt(): void {
+    if (this.#inDoubt) this.forget()
+  }
+
+  /** A channel is closed, or the consumer is back: what was taken back is not handed out, since it is delivered again. */
+  forget(): void {
+    this.#inDoubt = false
+    const waiting = this.#messages.drain().filter(message => message.isOutstanding)
+    // Of streams, the next consumer begins with what waits.
+    const fromStreams = waiting.filter(message => message.isFromStream)
+    for (const message of waiting) if (!message.isFromStream) this.#messages.push(message)
+    this.#surplus = this.#surplus.filter(message => message.isOutstanding)
+    giveBack(fromStreams)
+    this.#endWaiting()
+  }
+
+  /** The channel of an earlier consumer is closed: what came by it is delivered again. */
+  onFormerClosed(): void {
+    if (this.#ending === undefined && !this.#inDoubt) this.forget()
+  }
+
+  /** Takes those of the deliveries that wait for which the predicate holds. */
+  takeBack(matches: (message: Message) => boolean): readonly Message[] {
+    const waiting = this.#messages.drain()
+    for (const message of waiting) if (!matches(message)) this.#messages.push(message)
+    return waiting.filter(matches)
   }
 
   /** The next message for an iterator; undefined if the consumer has ended and nothing is left. */
@@ -76,6 +133,7 @@ export class DeliveryQueue {
     if (this.#ending !== undefined && this.isEmpty) return undefined
     const waiting = defer<Step>()
     this.#waiting.push(waiting)
+    this.#countWaiting()
     return waiting.promise
   }
 
@@ -92,32 +150,46 @@ export class DeliveryQueue {
       this.#waiting.shift()?.resolve({ value: message, done: false })
     }
     if (this.#ending !== undefined) this.#endWaiting()
+    else if (this.#waiting.length > 0) this.#countWaiting()
   }
 
   /** No more is delivered; what waits is handed out still. */
   end(ending: Ending): void {
     this.#ending ??= ending
-    this.#endWaiting()
+    this.#paused = false
+    this.handOut()
   }
 
   /** What waits is not handed out any more. */
   discard(): void {
-    for (const { deliveryTag } of this.#messages.drain()) this.#surplus.push(deliveryTag)
+    this.#surplus.push(...this.#messages.drain())
     this.#endWaiting()
   }
 
   /** Takes the deliveries that are not handed out any more. */
-  takeSurplus(): readonly number[] {
+  takeSurplus(): readonly Message[] {
     const surplus = this.#surplus
     this.#surplus = []
     return surplus
   }
 
-  /** Forgets all that is not handed out: its channel is closed. */
+  /** Forgets all that is not handed out: the connection is lost. */
   clear(): void {
     this.#messages.drain()
     this.#surplus = []
+    this.#inDoubt = false
     this.#endWaiting()
+  }
+
+  /** How many of those that wait are unacknowledged: all, unless the broker has taken them back. */
+  get #waitingUnacked(): number {
+    if (!this.#inDoubt) return this.#messages.length
+    return this.#messages.items().filter(message => message.isOutstanding).length
+  }
+
+  #countWaiting(): void {
+    if (this.#paused || this.#messages.length > 0) return
+    if (this.#window.countWaiting(this.handedOut)) this.#onWindowChanged()
   }
 
   /** Nobody need wait for messages that will not come. */
@@ -129,7 +201,8 @@ export class DeliveryQueue {
 
   /** The next message, if there is one and the window allows it. */
   #take(): Message | undefined {
-    if (this.#messages.length === 0) return undefined
+    if (this.#messages.length === 0 || this.#paused) return undefined
+    if (this.#inDoubt && this.#ending === undefined) return undefined
     if (this.#noAck) return this.#takeAutoAcked()
     const { handedOut } = this
     if (!this.#window.allows(handedOut)) return undefined
@@ -141,7 +214,7 @@ export class DeliveryQueue {
   /** With automatic acks, the broker's window follows what is handed out: a slow reader makes it wait. */
   #takeAutoAcked(): Message | undefined {
     const message = this.#messages.shift()
-    if (message !== undefined) this.#host.autoAck(message.deliveryTag, this.#window.countAutoAcked())
+    message?.autoAck(this.#window.countAutoAcked())
     return message
   }
 }

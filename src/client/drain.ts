@@ -1,7 +1,7 @@
 /** Owns the graceful end of a client: consumers are cancelled, what is in progress comes to its outcome, then it closes. */
 import { timedOut } from '../operation-errors.js'
 import type { RecoveringConnection } from '../recovery/recovering-connection.js'
-import { watchAbort } from '../util/abort.js'
+import { onAbort, watchAbort } from '../util/abort.js'
 import { ignore } from '../util/promise.js'
 import type { ConsumerRegistry } from './consumer-registry.js'
 import type { PublishLoads } from './publish-many.js'
@@ -69,7 +69,7 @@ export class Drain {
         }
       })
       const stop = watchAbort({ timeout }, ignore, () => reject(timedOut('drain', timeout, context)))
-      end.addEventListener('abort', stop)
+      onAbort(end, stop)
     })
   }
 }

@@ -4,6 +4,7 @@
  */
 import { AlreadySettledError, ArgumentError } from '../errors.js'
 import type { ForEachOptions } from '../options.js'
+import { onAbort } from '../util/abort.js'
 import { checkFlag, checkOptions, checkSignal } from '../util/check.js'
 import { ignore } from '../util/promise.js'
 import { Slots } from '../util/slots.js'
@@ -55,7 +56,8 @@ export async function forEachMessage(
       await handler(message)
       if (!noAck) unlessSettled(() => message.ack())
     } catch (error) {
-      if (!noAck) unlessSettled(() => message.nack({ requeue }))
+      // A failed delivery counts towards the delivery limit of a quorum queue: from RabbitMQ 4.3 on, a nack does not.
+      if (!noAck) unlessSettled(() => message.reject({ requeue }))
       try {
         await onError?.(error, message)
       } catch (failure) {
@@ -67,7 +69,7 @@ export async function forEachMessage(
     }
   }
   const stop = (): void => host.cancel()
-  signal?.addEventListener('abort', stop)
+  const stopWatching = signal === undefined ? ignore : onAbort(signal, stop)
   if (signal?.aborted === true) stop()
   try {
     for await (const message of host) {
@@ -84,7 +86,7 @@ export async function forEachMessage(
     try {
       await atMost(0)
     } finally {
-      signal?.removeEventListener('abort', stop)
+      stopWatching()
     }
   }
   if (failures.length > 0) throw failures[0]

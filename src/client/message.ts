@@ -3,15 +3,18 @@
  * decoded when they are asked for. How it is settled is its settler's business.
  */
 import { inspect } from 'node:util'
+import { decodeBasicHeader } from '../codec/header-field.js'
 import { decodeBasicDeliver, decodeBasicGetOk } from '../codec/methods.gen.js'
 import { decodeBasicHeaders, decodeBasicProperties } from '../codec/properties.gen.js'
-import type { Content } from '../connection/content.js'
+import { bodyOf, type Content } from '../connection/content.js'
 import { AlreadySettledError } from '../errors.js'
 import type { AckOptions, MessageProperties, NackOptions, RejectOptions } from '../options.js'
+import { offsetOf, STREAM_OFFSET } from '../session/queue-consumer.js'
 import type { Settlement, Settler } from '../session/settlement.js'
 import { checkFlag } from '../util/check.js'
-import type { Table } from '../util/field-value.js'
+import type { FieldValue, Table } from '../util/field-value.js'
 import { Reader } from '../wire/reader.js'
+import { type Death, readDeaths } from './deaths.js'
 
 const ACK: Settlement = { kind: 'ack', multiple: false }
 const ACK_MULTIPLE: Settlement = { kind: 'ack', multiple: true }
@@ -25,6 +28,7 @@ interface Envelope {
   readonly routingKey: string
   readonly consumerTag?: string
   readonly messageCount?: number
+  readonly fromStream?: boolean
 }
 
 /** A message that was received: from a {@link Consumer}, or by {@link Client.basicGet}. */
@@ -47,6 +51,7 @@ export class Message {
   #properties: MessageProperties | undefined
   #headers: Table | undefined
   #body: Buffer | undefined
+  #deaths: readonly Death[] | undefined
 
   /** @internal */
   constructor(content: Content, deliveryTag: number, settler: Settler, noAck: boolean, fromGet: boolean) {
@@ -104,9 +109,48 @@ export class Message {
     return this.#headers
   }
 
-  /** Its body. The bytes are the user's to keep. */
+  /**
+   * How often it was delivered before in vain, as a quorum queue counts it in the header `x-delivery-count` (RabbitMQ,
+   * "Quorum Queues", section "Poison Message Handling"): the queue drops or dead-letters the message when that exceeds its
+   * delivery limit. Before RabbitMQ 4.3 each return counts, also by a `nack`; from 4.3 on a `reject` and a lost connection
+   * do. Undefined if the queue has set no such header, as at the first delivery, and from classic queues.
+   */
+  get deliveryCount(): number | undefined {
+    return countOf(this.#header('x-delivery-count'))
+  }
+
+  /**
+   * How often it was delivered before, as a quorum queue of RabbitMQ 4.3 counts it in the header `x-acquired-count`, for
+   * whatever reason it came back. Undefined if the queue has set no such header.
+   */
+  get acquiredCount(): number | undefined {
+    return countOf(this.#header('x-acquired-count'))
+  }
+
+  /**
+   * Why and where it was dead-lettered, the latest first, from the header `x-death` (RabbitMQ, "Dead Letter Exchanges",
+   * section "Dead-Lettered Effects on Messages"). Empty if it never was. What is malformed is left out.
+   */
+  get deaths(): readonly Death[] {
+    this.#deaths ??= readDeaths(this.#header('x-death'))
+    return this.#deaths
+  }
+
+  /**
+   * Where it stands in its stream (RabbitMQ, "Streams"). Undefined if it comes from no stream, whatever its headers say.
+   * The client takes a queue for a stream if it has declared it as one (`x-queue-type`), or the consumer has an
+   * `x-stream-offset` argument.
+   */
+  get streamOffset(): number | undefined {
+    return this.isFromStream ? this.position : undefined
+  }
+
+  /**
+   * Its body. The bytes are the user's to keep. Other messages may share their memory (`body.buffer`), which therefore is
+   * marked as untransferable: transfer a copy to a worker, `Uint8Array.from(body)`.
+   */
   get body(): Buffer {
-    this.#body ??= this.#bodyBytes.subarray(this.#bodyAt, this.#bodyEnd)
+    this.#body ??= bodyOf(this.#bodyBytes, this.#bodyAt, this.#bodyEnd)
     return this.#body
   }
 
@@ -124,7 +168,8 @@ export class Message {
    * Acknowledges it: the broker may forget it (AMQP 0-9-1, `basic.ack`). The ack leaves with the next
    * output, at the end of this round of the event loop at the latest.
    *
-   * @returns false if the channel that delivered it is gone, and the broker will deliver it again
+   * @returns false if that has no effect: the channel that delivered it is gone, or the broker has cancelled its consumer.
+   *   The broker delivers it again, unless its queue was deleted
    * @throws {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   ack(options: AckOptions = {}): boolean {
@@ -135,7 +180,8 @@ export class Message {
    * Refuses it (RabbitMQ, "Negative Acknowledgements"): it goes back to its queue, or, with `requeue: false`, is
    * dropped or dead-lettered.
    *
-   * @returns false if the channel that delivered it is gone, and the broker will deliver it again
+   * @returns false if that has no effect: the channel that delivered it is gone, or the broker has cancelled its consumer.
+   *   The broker delivers it again, unless its queue was deleted
    * @throws {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   nack(options: NackOptions = {}): boolean {
@@ -146,22 +192,61 @@ export class Message {
   /**
    * Refuses it (AMQP 0-9-1, `basic.reject`): as {@link nack} does, but never several at once.
    *
-   * @returns false if the channel that delivered it is gone, and the broker will deliver it again
+   * @returns false if that has no effect: the channel that delivered it is gone, or the broker has cancelled its consumer.
+   *   The broker delivers it again, unless its queue was deleted
    * @throws {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   reject(options: RejectOptions = {}): boolean {
     return this.#settle({ kind: 'reject', requeue: flag('reject', 'requeue', options.requeue, true) })
   }
 
-  /** What `console.log` shows. */
+  /** @internal Where it stands in its stream, if it comes from one. */
+  get position(): number | undefined {
+    return offsetOf(this.#header(STREAM_OFFSET))
+  }
+
+  /** @internal Acks it, and all before it, which need no settling by their user; `soon`, or some milliseconds later. */
+  autoAck(soon: boolean): void {
+    this.#settler.autoAck(this.deliveryTag, soon)
+  }
+
+  /** @internal It comes from a queue that is known to be a stream. */
+  get isFromStream(): boolean {
+    return this.#decodeEnvelope().fromStream === true
+  }
+
+  /** @internal It can still be settled. */
+  get isOutstanding(): boolean {
+    return this.#settler.isOutstanding(this.deliveryTag)
+  }
+
+  /** @internal Whoever settles it. */
+  get settler(): Settler {
+    return this.#settler
+  }
+
+  /** What `console.log` shows; in place of what cannot be decoded, why it cannot. */
   [inspect.custom](): object {
-    const { deliveryTag, exchange, routingKey, redelivered, consumerTag, properties, headers, body } = this
-    return { deliveryTag, exchange, routingKey, redelivered, consumerTag, properties, headers, body }
+    return {
+      deliveryTag: this.deliveryTag,
+      exchange: shown(() => this.exchange),
+      routingKey: shown(() => this.routingKey),
+      redelivered: shown(() => this.redelivered),
+      consumerTag: shown(() => this.consumerTag),
+      properties: shown(() => this.properties),
+      headers: shown(() => this.headers),
+      body: this.body,
+    }
   }
 
   #settle(settlement: Settlement): boolean {
     if (this.#noAck) throw new AlreadySettledError('a message that was received with noAck needs no settling')
     return this.#settler.settle(this.deliveryTag, settlement)
+  }
+
+  #header(name: string): FieldValue {
+    // A publisher may send a header of the same name; that of the broker comes first.
+    return decodeBasicHeader(reader.reset(this.#headerBytes, this.#headerAt, this.#headerEnd), name)
   }
 
   #decodeEnvelope(): Envelope {
@@ -171,10 +256,37 @@ export class Message {
       this.#envelope = decodeBasicGetOk(reader)
     } else {
       const deliver = decodeBasicDeliver(reader)
-      this.#envelope = { ...deliver, consumerTag: this.#settler.publicTag(deliver.consumerTag) }
+      const consumerTag = this.#settler.publicTag(deliver.consumerTag)
+      const fromStream = this.#settler.isFromStream(deliver.consumerTag)
+      this.#envelope = { ...deliver, consumerTag, fromStream }
     }
     return this.#envelope
   }
+}
+
+/** Gives back messages that nobody has looked at, in as few frames as possible. */
+export function giveBack(messages: readonly Message[]): void {
+  const bySettler = new Map<Settler, number[]>()
+  for (const { settler, deliveryTag } of messages) {
+    const tags = bySettler.get(settler)
+    if (tags === undefined) bySettler.set(settler, [deliveryTag])
+    else tags.push(deliveryTag)
+  }
+  for (const [settler, tags] of bySettler) settler.giveBack(tags)
+}
+
+/** A part of a message; if it cannot be decoded, something that `console.log` shows as a text without quotes. */
+function shown(part: () => unknown): unknown {
+  try {
+    return part()
+  } catch (error) {
+    const text = `<cannot be decoded: ${error instanceof Error ? error.message : String(error)}>`
+    return { [inspect.custom]: () => text }
+  }
+}
+
+function countOf(header: FieldValue): number | undefined {
+  return Number.isSafeInteger(header) && (header as number) >= 0 ? (header as number) : undefined
 }
 
 function flag(method: string, name: string, value: unknown, byDefault: boolean): boolean {

@@ -2,22 +2,17 @@
  * Owns the subscriptions of a consumer over time. When one ends that another can follow, the next one begins: at once,
  * after a pause, or when the client is connected again. What becomes of the messages is the consumer's concern.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Content } from '../connection/content.js'
-import { CLASS_BASIC } from '../constants.gen.js'
-import { AmqpError, type ErrorContext, NotFoundError } from '../errors.js'
-import { isConnectionFault, isLocked, isUnavailable, LOCK_TIMEOUT } from '../reply-codes.js'
-import { STREAM_OFFSET, type SubscribedQueue } from '../session/queue-consumer.js'
-import type { Settlement, Settler } from '../session/settlement.js'
-import type {
-  Subscription,
-  SubscriptionEnd,
-  SubscriptionEvents,
-  SubscriptionPlan,
-} from '../session/subscription.js'
-import type { FieldValue } from '../util/field-value.js'
+import type { AmqpError, ErrorContext } from '../errors.js'
+import type { ConsumeMultiOptions } from '../options.js'
+import type { SubscribedQueue } from '../session/queue-consumer.js'
+import type { Settler } from '../session/settlement.js'
+import type { Subscription } from '../session/subscription.js'
+import type { SubscriptionEnd, SubscriptionEvents, SubscriptionPlan } from '../session/subscription-types.js'
 import { ignore } from '../util/promise.js'
 import type { Message } from './message.js'
+import { ResumePolicy, type Resumption } from './resume-policy.js'
+import { restOf } from './stream-position.js'
 
 /** What subscribing needs of the client. */
 export interface SubscriptionHost {
@@ -42,53 +37,68 @@ export interface RecoveringSubscriptionEvents {
   onReady(): void
   /** A message; `content` is valid only during the call. */
   onDelivery(content: Content, deliveryTag: number, settler: Settler): void
+  /** A message that is larger than the client takes: `error` says so. `content` has no body, and is valid only during the call. */
+  onOversized(content: Content, deliveryTag: number, settler: Settler, error: AmqpError): void
   /** A message, or several, were settled. */
   onSettled(): void
-  /** Another subscription follows: what was delivered and not handed out is delivered again. */
-  onInterrupted(): void
-  /** None follows; with `cancelled`, what was delivered can still be settled. */
+  /** The channel of an earlier subscription is closed: what was delivered by it is delivered again. */
+  onFormerClosed(): void
+  /**
+   * Another subscription follows. What was delivered and not handed out is delivered again, unless an earlier subscription
+   * still holds it; with `inDoubt`, that is known only when the next one is ready.
+   */
+  onInterrupted(error: AmqpError, cause: SubscriptionEnd, inDoubt: boolean): void
+  /** None follows; with `cancelled`, what was delivered can still be handed out. */
   onEnd(error: unknown, cancelled: boolean): void
 }
-
-/** So many subscriptions in a row may end without a delivery. */
-const MAX_FRUITLESS = 3
-/** Milliseconds between two attempts to come back to a queue that is locked or unavailable. */
-const RETRY_PAUSE = 500
 
 export class RecoveringSubscription {
   readonly #host: SubscriptionHost
   readonly #context: ErrorContext
   readonly #events: RecoveringSubscriptionEvents
+  readonly #policy: ResumePolicy
   /** The present subscription, or the last one; none before the first. */
   #subscription: Subscription | undefined
+  /** Earlier ones of this connection, with messages that can still be settled. */
+  #former: readonly Subscription[] = []
   #state: 'waiting' | 'starting' | 'ready' | 'ended' = 'waiting'
   /** What to subscribe to next: of streams, the rest. */
   #queues: readonly SubscribedQueue[]
   #count = 0
-  /** How many subscriptions have ended in a row without a delivery. */
-  #fruitless = 0
-  /** How often in a row, and since when, the broker refuses to let it come back. */
-  #refusals = 0
-  #refusedSince: number | undefined
-  /** What resolves when the queues that were not found are back. */
-  #missing: readonly Promise<void>[] = []
+  /** Nothing is wanted for now. */
+  #paused = false
   readonly #end = new AbortController()
 
   constructor(
     host: SubscriptionHost,
     queues: readonly SubscribedQueue[],
     context: ErrorContext,
+    onCancel: NonNullable<ConsumeMultiOptions['onCancel']>,
     events: RecoveringSubscriptionEvents,
   ) {
     this.#host = host
     this.#queues = queues
     this.#context = context
     this.#events = events
+    this.#policy = new ResumePolicy(host, onCancel, context)
   }
 
   /** How many deliveries can still be settled. */
   get unacked(): number {
-    return this.#subscription?.unacked ?? 0
+    const present = this.#subscription?.unacked ?? 0
+    // It is read for each message, and there is hardly ever a former one.
+    if (this.#former.length === 0) return present
+    return this.#former.reduce((sum, { unacked }) => sum + unacked, present)
+  }
+
+  /** It may have brought a connection down as it began: it is tried with no other one beside it. */
+  get isSuspect(): boolean {
+    return this.#policy.isSuspect
+  }
+
+  /** It does not consume, since nothing is wanted. */
+  get isPaused(): boolean {
+    return this.#paused
   }
 
   /** Begins, if it waits and there is a connection. Resolves when the outcome is known; never rejects. */
@@ -97,14 +107,9 @@ export class RecoveringSubscription {
     if (this.#state === 'starting') await this.#subscription?.ready.catch(ignore)
   }
 
-  /** Settles a message of the present subscription. */
-  settle(deliveryTag: number, settlement: Settlement): void {
-    this.#subscription?.settle(deliveryTag, settlement)
-  }
-
-  /** Acks a message of the present subscription that needs no settling by its user. */
-  autoAck(deliveryTag: number, soon: boolean): void {
-    this.#subscription?.autoAck(deliveryTag, soon)
+  /** The broker ended the connection over one of these requests. */
+  blame(blamed: readonly ErrorContext[]): void {
+    this.#policy.blame(blamed)
   }
 
   /** Asks the broker for the prefetch count of the moment; if a subscription ends over it, the next begins with it. */
@@ -114,6 +119,21 @@ export class RecoveringSubscription {
     } catch (error) {
       if (this.#state === 'ended') throw error
     }
+  }
+
+  /** Nothing is wanted for now. Resolves with what tells of a delivery whether it is to be given back. */
+  async pause(): Promise<(message: Message) => boolean> {
+    this.#paused = true
+    const subscription = this.#subscription
+    await subscription?.pause()
+    return ({ deliveryTag }) => subscription?.isFromPaused(deliveryTag) === true
+  }
+
+  /** Messages are wanted again. */
+  async unpause(): Promise<void> {
+    this.#paused = false
+    this.#begin()
+    await this.#subscription?.unpause(this.#events.prefetch)
   }
 
   /** No other subscription follows. */
@@ -131,7 +151,7 @@ export class RecoveringSubscription {
   }
 
   #begin(): void {
-    if (this.#state !== 'waiting') return
+    if (this.#state !== 'waiting' || this.#paused) return
     try {
       this.#subscribe()
     } catch (error) {
@@ -143,105 +163,74 @@ export class RecoveringSubscription {
   #subscribe(): void {
     const plan = { queues: this.#queues, prefetch: this.#events.prefetch, context: this.#context }
     const subscription = this.#host.subscribe(plan, {
+      onReady: () => this.#onReady(),
       onDelivery: (content, deliveryTag) => {
-        this.#fruitless = 0
+        // It has an end that is not complete: the next one begins with this.
+        if (subscription !== this.#subscription || this.#state === 'waiting') {
+          subscription?.giveBack([deliveryTag])
+          return
+        }
+        this.#policy.onDelivery()
         this.#events.onDelivery(content, deliveryTag, subscription as Subscription)
       },
+      onOversized: (content, deliveryTag, error) =>
+        this.#events.onOversized(content, deliveryTag, subscription as Subscription, error),
       onSettled: () => this.#events.onSettled(),
-      onEnd: (error, cause) => this.#onEnd(error, cause),
+      onEnd: (error, cause) => {
+        // The channel of one that the broker has cancelled may end later.
+        const isPresent = subscription === this.#subscription && this.#state !== 'waiting'
+        if (isPresent) this.#onEnd(error, cause)
+        else this.#events.onFormerClosed()
+      },
     })
     if (subscription === undefined) return
+    this.#former = [...this.#former, this.#subscription].filter(former => former !== undefined)
+    this.#former = this.#former.filter(({ unacked }) => unacked > 0)
     this.#state = 'starting'
     this.#count++
     this.#subscription = subscription
-    subscription.ready.then(() => this.#onReady(subscription), ignore)
   }
 
-  #onReady(subscription: Subscription): void {
-    if (subscription !== this.#subscription || this.#state !== 'starting') return
+  #onReady(): void {
+    if (this.#state !== 'starting') return
     this.#state = 'ready'
-    this.#refusedSince = undefined
-    this.#refusals = 0
+    this.#policy.onReady()
     this.#events.onReady()
   }
 
   #onEnd(error: AmqpError, cause: SubscriptionEnd): void {
-    if (this.#state === 'ended' || !this.#mayResume(error, cause)) {
+    const wasReady = this.#state === 'ready'
+    const next =
+      this.#state === 'ended' ? 'end' : this.#policy.next(error, cause, wasReady, this.#count, this.#queues)
+    if (next === 'end') {
       this.stop()
-      this.#events.onEnd(error, cause === 'cancelled')
+      if (cause === 'lost') this.#events.onEnd(error, false)
+      else this.#events.onEnd(this.#policy.explain(error), this.#policy.wasCancelled)
       return
     }
     this.#state = 'waiting'
-    this.#queues = this.#rest()
-    this.#events.onInterrupted()
+    this.#queues = this.#rest(cause, next)
+    this.#events.onInterrupted(error, cause, this.#policy.wasCancelled)
     // If the connection is lost, the client resumes its consumers on the next one.
-    if (cause === 'closed') queueMicrotask(() => this.#begin())
-    if (cause === 'refused') void this.#retry()
+    if (cause !== 'lost') void this.#beginAfter(next.wait)
   }
 
-  #mayResume(error: AmqpError, cause: SubscriptionEnd): boolean {
-    switch (cause) {
-      case 'cancelled':
-        return false
-      // For no fault of ours: an ack that took too long, say.
-      case 'closed':
-        return this.#host.recovers && this.#state === 'ready' && ++this.#fruitless <= MAX_FRUITLESS
-      case 'refused':
-        return this.#count > 1 && this.#mayRetry(error)
-      case 'lost':
-        return this.#host.recovers && !this.#isToBlame(error)
-    }
-  }
-
-  /** Whether time may cure a refusal. */
-  #mayRetry(error: AmqpError): boolean {
-    this.#missing = []
-    if (isUnavailable(error)) return true
-    this.#refusedSince ??= performance.now()
-    if (performance.now() - this.#refusedSince > LOCK_TIMEOUT) return false
-    if (isLocked(error)) return true
-    if (!(error instanceof NotFoundError)) return false
-    this.#missing = this.#queues.flatMap(({ queue }) => this.#host.restoreMissing(queue) ?? [])
-    return this.#missing.length > 0
-  }
-
-  /** Begins again when its queues are back; if recovery has no part in that, or it was in vain before, after a pause. */
-  async #retry(): Promise<void> {
+  async #beginAfter(wait: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const count = this.#count
-    const missing = this.#missing
-    this.#refusals++
-    await Promise.all(missing)
-    if (missing.length === 0 || this.#refusals > 1) {
-      await sleep(RETRY_PAUSE, undefined, { signal: this.#end.signal }).catch(ignore)
-    }
+    await wait(this.#end.signal)
     // Another connection may have come meanwhile.
     if (this.#count === count) this.#begin()
   }
 
-  /** A connection that the broker ended over what was just asked for would be ended over it again, and again. */
-  #isToBlame(error: AmqpError): boolean {
-    const reason = error.cause instanceof AmqpError ? error.cause : error
-    if (this.#state === 'ready' || !isConnectionFault(reason)) return false
-    const { classId = 0 } = reason
-    if (classId !== 0 && classId !== CLASS_BASIC) return false
-    return this.#count === 1 || ++this.#fruitless > MAX_FRUITLESS
-  }
-
-  /** A stream goes on at the first message that was not handed out. */
-  #rest(): readonly SubscribedQueue[] {
+  #rest(cause: SubscriptionEnd, { noStreams }: Resumption): readonly SubscribedQueue[] {
     const subscription = this.#subscription
     if (subscription === undefined) return this.#queues
-    const { rest } = subscription
-    if (!subscription.hasStreams) return rest
-    const first = new Map<string | undefined, FieldValue>()
-    for (const { consumerTag, headers } of this.#events.unread()) {
-      if (!first.has(consumerTag)) first.set(consumerTag, headers[STREAM_OFFSET])
-    }
-    return rest.map(queue => {
-      const offset = first.get(queue.consumerTag)
-      return offset === undefined
-        ? queue
-        : { ...queue, arguments: { ...queue.arguments, [STREAM_OFFSET]: offset } }
-    })
+    const rest = restOf(this.#queues, subscription.rest, this.#events.unread())
+    return rest.map(queue => ({
+      ...queue,
+      ...(noStreams.includes(queue.queue) ? { kind: 'queue', resumeAt: undefined } : {}),
+      // Tags that were used before mean nothing on another connection.
+      generation: cause === 'lost' ? 1 : queue.generation,
+    }))
   }
 }

@@ -10,6 +10,7 @@ import type { Session } from '../session/session.js'
 import { type Outcome, Ticket, type TicketCounter, type TicketListener } from '../ticket.js'
 import { checkAbortOptions } from '../util/abort.js'
 import { type Deferred, defer } from '../util/promise.js'
+import { tellAll } from '../util/tell-all.js'
 import type { Recoverable } from './recoverable.js'
 
 /** What an operation does, and whether it may be done twice. */
@@ -56,18 +57,18 @@ export class Operations implements Recoverable, TicketListener {
   /** What waits begins, in order. */
   attach(session: Session): undefined {
     this.#session = session
-    for (const operation of [...this.#pending.values()]) operation.begin(session)
+    tellAll(this.#pending.values(), operation => operation.begin(session))
   }
 
   /** What may not be repeated ends, and so does what the broker blames. */
   detach(loss: ConnectionLoss): void {
     this.#session = undefined
-    for (const operation of [...this.#pending.values()]) operation.interrupt(loss)
+    tellAll(this.#pending.values(), operation => operation.interrupt(loss))
   }
 
   end(loss: ConnectionLoss): void {
     this.#session = undefined
-    for (const operation of [...this.#pending.values()]) operation.end(loss)
+    tellAll(this.#pending.values(), operation => operation.end(loss))
   }
 
   idle(): Promise<void> {
@@ -101,7 +102,11 @@ class Operation<T> {
   begin(session: Session): void {
     const attempt = new Attempt(this.#ticket)
     this.#attempt = attempt
-    this.#task.begin(session, attempt)
+    try {
+      this.#task.begin(session, attempt)
+    } catch (error) {
+      attempt.fail(error)
+    }
   }
 
   interrupt(loss: ConnectionLoss): void {

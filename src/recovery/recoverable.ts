@@ -5,6 +5,7 @@
 import type { ConnectionLoss } from '../operation-errors.js'
 import type { Session } from '../session/session.js'
 import { unlessAborted } from '../util/abort.js'
+import { tellAll } from '../util/tell-all.js'
 
 export interface Recoverable {
   /** There is a session, and others come back on it first: what takes time can begin. */
@@ -37,7 +38,7 @@ export class RecoverableList {
    * the session is lost meanwhile, or with the reason of the signal.
    */
   async attach(session: Session, signal: AbortSignal, onAttached: () => void): Promise<void> {
-    for (const part of this.#parts) part.prepare?.(session)
+    tellAll(this.#parts, part => part.prepare?.(session))
     for (const part of this.#parts) {
       this.#attached++
       const attached = part.attach(session)
@@ -53,13 +54,13 @@ export class RecoverableList {
   detach(loss: ConnectionLoss): void {
     const attached = this.#parts.slice(0, this.#attached)
     this.#attached = 0
-    for (const part of attached.toReversed()) part.detach(loss)
+    tellAll(attached.toReversed(), part => part.detach(loss))
   }
 
   /** Ends them all: the last one first. */
   end(loss: ConnectionLoss): void {
     this.#attached = 0
-    for (const part of this.#parts.toReversed()) part.end(loss)
+    tellAll(this.#parts.toReversed(), part => part.end(loss))
   }
 
   async idle(): Promise<void> {

@@ -99,6 +99,12 @@ export class RecoveringConnection {
     return this.#plan !== undefined && this.isAlive
   }
 
+  /** How many channels are open, and how many messages are delivered or got and not settled. */
+  get usage(): { readonly channels: number; readonly unsettled: number } {
+    const { channels = 0, unsettled = 0 } = sessionOf(this.#state) ?? {}
+    return { channels, unsettled }
+  }
+
   /** The limit on frames of the session, or of the last one. */
   get frameMax(): number {
     return this.#frameMax
@@ -138,7 +144,13 @@ export class RecoveringConnection {
    * Resolves when nothing is in progress on any part, whatever became of it. Rejects if the client was closed meanwhile.
    */
   async idle(): Promise<void> {
-    await this.#parts.idle()
+    for (;;) {
+      await this.#parts.idle()
+      const session = sessionOf(this.#state)
+      // Whoever settles a message may begin something else.
+      if (session === undefined || session.isIdle) break
+      await session.idle()
+    }
     if (this.#state.name === 'closed') this.check('drain')
   }
 

@@ -26,6 +26,8 @@ interface Consumers {
 
 /** So many former names of a queue are known; the first always is. */
 const MOST_FORMER_NAMES = 8
+/** So many names of deleted queues are known. */
+const MOST_DELETED = 1000
 
 export class TopologyRecord {
   readonly #exchanges = new Map<string, ExchangeArgs>()
@@ -35,6 +37,8 @@ export class TopologyRecord {
   /** What server-named queues are called now, by each name that they had before. */
   readonly #renamed = new Map<string, string>()
   readonly #consumers = new Map<string, Consumers>()
+  /** The queues that this client has deleted and not declared since, the latest last. */
+  readonly #deleted = new Set<string>()
 
   get exchanges(): ExchangeArgs[] {
     return [...this.#exchanges.values()]
@@ -75,16 +79,18 @@ export class TopologyRecord {
   }
 
   queueDeclared(args: QueueArgs, queue: string): void {
+    this.#deleted.delete(queue)
     if (args.passive) return
     this.#queues.set(queue, { args: { ...args, queue }, serverNamed: args.queue === '', formerNames: [] })
   }
 
+  /** This client has deleted a queue. */
   queueDeleted(queue: string): void {
     const name = this.nameOf(queue)
-    for (const former of this.#queues.get(name)?.formerNames ?? []) this.#renamed.delete(former)
-    this.#queues.delete(name)
-    this.#consumers.delete(name)
-    this.#dropQueueBindings(binding => binding.queue === name)
+    this.#deleted.add(name)
+    const [oldest] = this.#deleted
+    if (this.#deleted.size > MOST_DELETED && oldest !== undefined) this.#deleted.delete(oldest)
+    this.#dropQueue(name)
   }
 
   exchangeBound(binding: ExchangeBinding): void {
@@ -127,7 +133,7 @@ export class TopologyRecord {
     consumers.begun ||= begun
     if (consumers.count > 0) return
     this.#consumers.delete(name)
-    if (consumers.begun) this.queueDeleted(name)
+    if (consumers.begun) this.#dropQueue(name)
   }
 
   /** The broker has given a queue another name. */
@@ -160,9 +166,39 @@ export class TopologyRecord {
     return this.#exchanges.get(exchange)?.autoDelete === true
   }
 
+  /** What a queue is, as far as this client has declared it with its type. */
+  kindOf(queue: string): 'unknown' | 'queue' | 'stream' {
+    const type = this.#queues.get(queue)?.args.arguments['x-queue-type']
+    if (typeof type !== 'string') return 'unknown'
+    return type === 'stream' ? 'stream' : 'queue'
+  }
+
+  /** This client has deleted it, and not declared it since. */
+  wasDeleted(queue: string): boolean {
+    return this.#deleted.has(this.nameOf(queue))
+  }
+
+  /** Only one consumer of a queue at a time gets messages. */
+  hasSingleConsumer(queue: string): boolean {
+    return this.#queues.get(this.nameOf(queue))?.args.arguments['x-single-active-consumer'] === true
+  }
+
+  /** A queue is known to stay when nobody consumes from it. */
+  outlivesConsumers(queue: string): boolean {
+    const args = this.#queues.get(queue)?.args
+    return args !== undefined && !args.autoDelete && args.arguments['x-expires'] === undefined
+  }
+
   /** The name that a queue has now. */
   nameOf(queue: string): string {
     return this.#renamed.get(queue) ?? queue
+  }
+
+  #dropQueue(name: string): void {
+    for (const former of this.#queues.get(name)?.formerNames ?? []) this.#renamed.delete(former)
+    this.#queues.delete(name)
+    this.#consumers.delete(name)
+    this.#dropQueueBindings(binding => binding.queue === name)
   }
 
   /** An auto-delete exchange goes with the last binding from it; this client sees only bindings of its own. */

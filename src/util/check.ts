@@ -20,6 +20,12 @@ export function checkFlag(name: string, value: unknown): asserts value is boolea
   if (typeof value !== 'boolean') throw new ArgumentError(`${name} must be true or false`)
 }
 
+/** Throws {@link ArgumentError} unless `value` is one of these words. */
+export function checkOneOf(name: string, value: unknown, words: readonly string[]): void {
+  if (typeof value === 'string' && words.includes(value)) return
+  throw new ArgumentError(`${name} must be ${words.map(word => `'${word}'`).join(' or ')}`)
+}
+
 /** Throws {@link ArgumentError} unless `value` is a whole number from `min` to `max`. */
 export function checkWhole(
   name: string,
