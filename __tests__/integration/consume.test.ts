@@ -149,7 +149,7 @@ describe('basicConsume', () => {
     const again = client.basicConsume(queue, { consumerTag: 'mine' })
     const others = [client.basicConsume(queue), client.basicConsume(queue)]
     await Promise.all([named, again, ...others].map(consumer => consumer.ready))
-    expect([named.consumerTags, again.consumerTags]).toEqual([['mine'], ['mine']])
+    expect([named.consumerTags, again.consumerTags]).toEqual([['mine'], ['mine.2']])
     expect(new Set(others.flatMap(consumer => consumer.consumerTags)).size).toBe(2)
     expect(await consumersOf(client, queue)).toBe(4)
   })
@@ -214,7 +214,7 @@ describe('basicConsume', () => {
     const client = await open()
     const queue = await newQueue(client)
     const low = client.basicConsume(queue, { arguments: { 'x-priority': 1 } })
-    const high = client.basicConsume(queue, { arguments: { 'x-priority': 10 } })
+    const high = client.basicConsume(queue, { prefetchCount: 20, arguments: { 'x-priority': 10 } })
     await Promise.all([low.ready, high.ready])
     const nothing = iterate(low).next()
     await fill(client, queue, 10)

@@ -22,6 +22,8 @@ const OUTPUT: Readonly<Record<string, readonly string[]>> = {
     '1 two',
     '2 three',
     'stream: 0 due',
+    'deadLetters: 0 due',
+    'pausing: 0 due',
     'ending: 0 due',
   ],
   'errors.ts': ['PRECONDITION_FAILED 406 queueDeclare'],

@@ -1,6 +1,6 @@
 /** Covers forEach: handlers, several at once, and what becomes of their messages. */
 import { describe, expect, test } from '@jest/globals'
-import type { ForEachOptions, Message } from '../../src/index.js'
+import type { Consumer, ForEachOptions, Message } from '../../src/index.js'
 import { newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
 import { consumersOf, fill, isPending, numbers, readyIn, untilReady } from '../support/broker/consuming.js'
 import { errorOf, eventually, gate } from '../support/outcome.js'
@@ -261,19 +261,20 @@ describe('forEach', () => {
     ['signal', {}],
     ['requeue', 'no'],
     ['onError', 'log'],
-  ])('rejects %s: %p with an ArgumentError, and leaves the consumer as it was', async (name, value) => {
+  ])('rejects %s: %p with an ArgumentError, and the consumer keeps nothing', async (name, value) => {
     const client = await open()
     const queue = await newQueue(client)
-    const consumer = client.basicConsume(queue)
-    const options = { [name]: value } as ForEachOptions<Message>
-    expect(await errorOf(consumer.forEach(ignore, options))).toMatchObject({ code: 'ARGUMENT' })
-    expect(await errorOf(consumer.forEach('handler' as never))).toMatchObject({ code: 'ARGUMENT' })
-    expect(await errorOf(consumer.forEach(ignore, null as never))).toMatchObject({
-      code: 'ARGUMENT',
-    })
-    await consumer.ready
     await fill(client, queue, 10)
-    await untilReady(client, queue, 0)
+    const options = { [name]: value } as ForEachOptions<Message>
+    const refused = (act: (consumer: Consumer) => Promise<void>) =>
+      errorOf(act(client.basicConsume(queue, { prefetchCount: 5 })))
+    const expected = { code: 'ARGUMENT' }
+    expect(await refused(consumer => consumer.forEach(ignore, options))).toMatchObject(expected)
+    expect(await refused(consumer => consumer.forEach('handler' as never))).toMatchObject(expected)
+    expect(await refused(consumer => consumer.forEach(ignore, null as never))).toMatchObject(expected)
+    await eventually(async () => (await consumersOf(client, queue)) === 0)
+    await untilReady(client, queue, 10)
+    expect(client.metrics().consumers).toBe(0)
   })
 
   test('takes all that comes with a concurrency of Infinity', async () => {

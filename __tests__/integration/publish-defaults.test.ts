@@ -37,7 +37,7 @@ test('publishDefaults arrive with every message, unless it has values of its own
       appId: 'loader',
       deliveryMode: 1,
     })
-    const seconds = (message?.properties.timestamp?.getTime() ?? 0) / 1000
+    const seconds = Number(message?.properties.timestamp) / 1000
     expect(seconds).toBeGreaterThanOrEqual(before)
     expect(seconds).toBeLessThanOrEqual(Date.now() / 1000)
   }

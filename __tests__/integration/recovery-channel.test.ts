@@ -27,7 +27,10 @@ const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 200 }
 /** Milliseconds that a message may go without an ack, on the private node. */
 const ACK_TIMEOUT = 1500
-/** The kinds of queues with a limit on that: RabbitMQ 4.3 has none for classic queues any more. */
+/**
+ * The kinds of queues with a limit on that: RabbitMQ 4.3 has none for classic queues any more, and cancels the consumer of
+ * a quorum queue instead of closing its channel.
+ */
 const LIMITED = brokerIsAtLeast(4, 3) ? [QUORUM] : [CLASSIC, QUORUM]
 
 describe('a consumer that takes too long to ack', () => {
@@ -98,7 +101,9 @@ describe('a consumer that takes too long to ack', () => {
       expect(textsOf(fromSibling)).toEqual(numbers(sent))
       expect(fromSibling.some(({ redelivered }) => redelivered)).toBe(false)
       const tags = await node.ctl('-q', '--no-table-headers', 'list_consumers', 'queue_name', 'consumer_tag')
-      expect(tags.split('\n').filter(line => line.startsWith(`${queue}\t`))).toEqual([`${queue}\tlate`])
+      const own = tags.split('\n').filter(line => line.startsWith(`${queue}\t`))
+      expect(own).toEqual([expect.stringMatching(/\tlate~\d+\.0$/)])
+      expect(second.map(({ consumerTag }) => consumerTag)).toEqual(['late', 'late'])
       await sibling.cancel()
       await working
       expect(losses).toEqual([])
@@ -116,9 +121,11 @@ describe('a consumer that takes too long to ack', () => {
       await fill(client, queue, 2)
       const held: Message[] = []
       for (let life = 1; life <= 3; life++) held.push(...(await take(messages, 1)))
-      expect(textsOf(held)).toEqual(Array(3).fill('0'))
       expect(held.map(message => message.ack())).toEqual([false, false, true])
-      expect(textsOf(await take(messages, 1, message => message.ack()))).toEqual(['1'])
+      const rest = await take(messages, 1, message => message.ack())
+      // A quorum queue may give the second message to the new consumer before it has the first one back.
+      expect(textsOf([...held.slice(2), ...rest]).sort()).toEqual(['0', '1'])
+      if (args === CLASSIC.declare) expect(textsOf(held)).toEqual(['0', '0', '0'])
       await consumer.qos(10)
       await fill(client, queue, 10)
       expect(await take(messages, 10, message => message.ack())).toHaveLength(10)
@@ -148,7 +155,9 @@ describe('a consumer that takes too long to ack', () => {
         },
         { concurrency: 1 },
       )
-      expect(handled).toEqual(['0', '0', '1'])
+      // A quorum queue need not keep the order of what comes back.
+      expect(handled.toSorted()).toEqual(['0', '0', '1'])
+      expect(handled[0]).toBe('0')
       expect(client.metrics().staleSettlements).toBe(1)
       await untilReady(client, queue, 0)
     },

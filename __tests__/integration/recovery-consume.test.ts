@@ -178,7 +178,7 @@ describe('a consumer comes back', () => {
 
   test('with its arguments: the broker still prefers it', async () => {
     const { proxy, client, steady, queue } = await weak()
-    const preferred = client.basicConsume(queue, { arguments: { 'x-priority': 10 } })
+    const preferred = client.basicConsume(queue, { prefetchCount: 20, arguments: { 'x-priority': 10 } })
     const other = steady.basicConsume(queue)
     await Promise.all([preferred.ready, other.ready])
     await cut(proxy, client)

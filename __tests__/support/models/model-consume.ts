@@ -62,7 +62,14 @@ function consumeModel(
     if (mayKeep && how[at] === 'keep') kept.set(at, model.keep(held))
   }
   for (const message of queue.messages) maybeRedelivered(message)
-  if (end === 'delete') model.queueDelete(by, name, false)
+  if (end === 'delete') {
+    model.queueDelete(by, name, false)
+    // The broker has cancelled the consumer: what it had cannot be settled any more.
+    for (const id of kept.values()) {
+      const held = model.kept.get(id)
+      if (held !== undefined) held.state = 'stale'
+    }
+  }
   return { messages, kept }
 }
 

@@ -4,14 +4,31 @@ import fc from 'fast-check'
 import { readConsumeOptions } from '../../../src/client/consume-options.js'
 import { ArgumentError } from '../../../src/errors.js'
 import type { ConsumeMultiOptions, QueueItem } from '../../../src/options.js'
+import type { Table } from '../../../src/util/field-value.js'
+
+const ALONE = { takenTags: [], isContended: () => false }
 
 describe('readConsumeOptions', () => {
   test('fills in the defaults of a queue that is only named', () => {
-    const { queues, noAck, signal, window } = readConsumeOptions(['q'], {}, { ticket: 7 })
-    expect(queues).toEqual([
-      { queue: 'q', consumerTag: 'puka.7.1', noLocal: false, exclusive: false, arguments: {} },
+    const { queues, window, context, ...others } = readConsumeOptions(['q'], {}, { ticket: 7 }, ALONE)
+    expect(queues).toMatchObject([
+      {
+        queue: 'q',
+        consumerTag: 'puka.7.1',
+        noLocal: false,
+        exclusive: false,
+        arguments: {},
+        kind: 'unknown',
+      },
     ])
-    expect([noAck, signal, window.wireCount]).toEqual([false, undefined, 1000])
+    expect(others).toEqual({
+      noAck: false,
+      signal: undefined,
+      onCancel: 'resume',
+      onLeave: 'keep',
+      oversized: 'end',
+    })
+    expect([window.wireCount, context]).toEqual([1, { ticket: 7 }])
   })
 
   test('takes each option of a queue', () => {
@@ -22,10 +39,47 @@ describe('readConsumeOptions', () => {
       exclusive: true,
       arguments: { 'x-priority': 1 },
     }
-    expect(readConsumeOptions([item], { prefetchCount: 3, noAck: true }, { ticket: 1 })).toMatchObject({
-      queues: [item],
-      noAck: true,
-    })
+    expect(readConsumeOptions([item], { prefetchCount: 3, noAck: true }, { ticket: 1 }, ALONE)).toMatchObject(
+      {
+        queues: [item],
+        noAck: true,
+      },
+    )
+  })
+
+  test('takes a queue for a stream only where its own arguments say so', () => {
+    const kindOf = (args: Table) =>
+      readConsumeOptions([{ queue: 'q', arguments: args }], {}, {}, ALONE).queues[0]?.kind
+    expect([kindOf({}), kindOf({ 'x-priority': 1 })]).toEqual(['unknown', 'unknown'])
+    expect([kindOf({ 'x-stream-offset': 'next' }), kindOf({ 'x-stream-offset': 0 })]).toEqual([
+      'stream',
+      'stream',
+    ])
+  })
+
+  test('begins with more where another consumer may take the place while the prefetch count grows', () => {
+    const countOf = (items: QueueItem[], isContended = false) =>
+      readConsumeOptions(items, {}, {}, { takenTags: [], isContended: () => isContended }).window.wireCount
+    expect(countOf(['q'])).toBe(1)
+    expect(countOf(['q', { queue: 'r', exclusive: true }])).toBe(100)
+    expect(countOf(['q'], true)).toBe(100)
+  })
+
+  test('gives no tag that another consumer has', () => {
+    const tags = (items: QueueItem[]) =>
+      readConsumeOptions(
+        items,
+        {},
+        { ticket: 1 },
+        { takenTags: ['a', 'a.2', 'puka.1.1'], isContended: () => false },
+      ).queues.map(({ consumerTag }) => consumerTag)
+    expect(tags([{ queue: 'q', consumerTag: 'a' }, { queue: 'q', consumerTag: 'b' }, 'q', 'q'])).toEqual([
+      'a.3',
+      'b',
+      'puka.1.3',
+      'puka.1.4',
+    ])
+    expect(tags(['q'])).toEqual(['puka.1.1.2'])
   })
 
   test('gives every queue a tag of its own, and the tag that it asks for where that is free', () => {
@@ -33,7 +87,9 @@ describe('readConsumeOptions', () => {
     fc.assert(
       fc.property(fc.array(tag, { minLength: 1, maxLength: 12 }), tags => {
         const items = tags.map(consumerTag => (consumerTag === undefined ? 'q' : { queue: 'q', consumerTag }))
-        const given = readConsumeOptions(items, {}, { ticket: 1 }).queues.map(queue => queue.consumerTag)
+        const given = readConsumeOptions(items, {}, { ticket: 1 }, ALONE).queues.map(
+          queue => queue.consumerTag,
+        )
         expect(new Set(given).size).toBe(tags.length)
         for (const [index, asked] of tags.entries()) {
           if (asked === undefined || given.slice(0, index).includes(asked)) continue
@@ -52,9 +108,12 @@ describe('readConsumeOptions', () => {
     [['q'], { noAck: 1 }],
     [['q'], { signal: true }],
     [['q'], { prefetchCount: -1 }],
+    [['q'], { onCancel: 'stop' }],
+    [['q'], { onLeave: true }],
+    [['q'], { oversized: 'drop' }],
   ])('refuses %j with %j', (items, options) => {
     expect(() =>
-      readConsumeOptions(items as QueueItem[], options as ConsumeMultiOptions, { ticket: 1 }),
+      readConsumeOptions(items as QueueItem[], options as ConsumeMultiOptions, { ticket: 1 }, ALONE),
     ).toThrow(ArgumentError)
   })
 })

@@ -8,7 +8,6 @@ import type { Settler } from '../../../src/session/settlement.js'
 import { turns } from '../../support/memory/scripted-peer.js'
 
 const NORMAL = { error: undefined }
-const settler: Settler = { settle: () => true, publicTag: tag => tag }
 
 /** A queue of deliveries, the broker's and the user's part played by the test. */
 function begin(prefetch?: number, noAck = false) {
@@ -19,8 +18,19 @@ function begin(prefetch?: number, noAck = false) {
     get unacked() {
       return unacked
     },
-    autoAck: (deliveryTag, soon) => acked.push([deliveryTag, soon]),
   }
+  /** The deliveries that the broker has taken back. */
+  const gone = new Set<number>()
+  const settler: Settler = {
+    settle: () => true,
+    autoAck: (deliveryTag, soon) => acked.push([deliveryTag, soon]),
+    giveBack: () => undefined,
+    isOutstanding: deliveryTag => !gone.has(deliveryTag),
+    publicTag: tag => tag,
+    isFromStream: () => false,
+  }
+  /** The tags of what is not handed out any more. */
+  const surplus = (): number[] => queue.takeSurplus().map(({ deliveryTag }) => deliveryTag)
   const window = new PrefetchWindow(prefetch, noAck)
   const queue = new DeliveryQueue(host, window, noAck, () => windowChanges++)
   let lastTag = 0
@@ -57,7 +67,14 @@ function begin(prefetch?: number, noAck = false) {
     await turns(1)
     return got
   }
-  return { queue, window, deliver, settle, ask, soFar, acked, windowChanges: () => windowChanges }
+  /** The broker has cancelled the consumer, and takes back what is delivered. */
+  const suspend = (): void => {
+    for (let tag = 1; tag <= lastTag; tag++) gone.add(tag)
+    unacked = 0
+    queue.suspend()
+  }
+  const counts = { acked, surplus, windowChanges: () => windowChanges }
+  return { queue, window, deliver, settle, suspend, ask, soFar, ...counts }
 }
 
 describe('deliveries', () => {
@@ -120,7 +137,9 @@ describe('the window', () => {
   })
 
   test('of a user without a limit asks for more when half of it is in hand', async () => {
-    const { window, deliver, ask, windowChanges } = begin()
+    const { queue, window, deliver, ask, windowChanges } = begin(7)
+    window.set(0)
+    queue.handOut()
     const half = window.wireCount / 2
     deliver(half + 1)
     ask(half)
@@ -128,6 +147,89 @@ describe('the window', () => {
     ask()
     expect(windowChanges()).toBe(1)
     expect(window.wireCount).toBe(4 * half)
+  })
+})
+
+describe('a reader who waits', () => {
+  test('has the window grow when it was full', async () => {
+    const { window, deliver, settle, ask, soFar, windowChanges } = begin()
+    for (let message = 0; message < 8; message++) {
+      deliver(1)
+      ask()
+      settle(1)
+    }
+    expect(windowChanges()).toBe(0)
+    ask()
+    expect(windowChanges()).toBe(1)
+    expect(window.wireCount).toBe(8)
+    expect((await soFar()).at(-1)).toBe('waits')
+  })
+
+  test('and holds all that the broker may send has it grow at once', () => {
+    const { deliver, ask, windowChanges } = begin()
+    deliver(1)
+    ask(2)
+    expect(windowChanges()).toBe(1)
+  })
+})
+
+describe('a pause', () => {
+  test('has iterators wait, and ends with what waits being handed out', async () => {
+    const { queue, deliver, ask, soFar, windowChanges } = begin(5)
+    ask()
+    queue.pause()
+    deliver(2)
+    ask()
+    expect(await soFar()).toEqual(['waits', 'waits'])
+    queue.resume()
+    expect(await soFar()).toEqual([1, 2])
+    expect(windowChanges()).toBe(0)
+  })
+
+  test('ends with the consumer: what is left is handed out', async () => {
+    const { queue, deliver, ask, soFar } = begin(5)
+    deliver(1)
+    queue.pause()
+    ask(2)
+    queue.end(NORMAL)
+    expect(await soFar()).toEqual([1, 'done'])
+  })
+
+  test('lets what waits be taken back', async () => {
+    const { queue, deliver, ask, soFar } = begin(5)
+    deliver(4)
+    queue.pause()
+    const taken = queue.takeBack(({ deliveryTag }) => deliveryTag % 2 === 0)
+    expect(taken.map(({ deliveryTag }) => deliveryTag)).toEqual([2, 4])
+    queue.resume()
+    ask(2)
+    expect(await soFar()).toEqual([1, 3])
+  })
+})
+
+describe('what waits when the broker has cancelled the consumer', () => {
+  test('is dropped when the next delivery comes, or the consumer is back', async () => {
+    for (const isBack of ['by a delivery', 'known otherwise']) {
+      const { queue, deliver, suspend, ask, soFar } = begin(5)
+      deliver(2)
+      suspend()
+      ask()
+      expect(await soFar()).toEqual(['waits'])
+      if (isBack === 'known otherwise') queue.endDoubt()
+      deliver(1)
+      expect(await soFar()).toEqual([3])
+    }
+  })
+
+  test('is handed out if the consumer ends', async () => {
+    const { queue, deliver, suspend, ask, soFar } = begin(1)
+    deliver(3)
+    ask()
+    suspend()
+    expect(queue.handedOut).toBe(0)
+    queue.end(NORMAL)
+    ask(3)
+    expect(await soFar()).toEqual([1, 2, 3, 'done'])
   })
 })
 
@@ -174,7 +276,7 @@ describe.each([
   })
 
   test('comes after what is left, which is handed out as the window allows', async () => {
-    const { queue, deliver, settle, ask, soFar } = begin(1)
+    const { queue, deliver, settle, ask, soFar, surplus } = begin(1)
     deliver(3)
     ask(2)
     queue.end({ error })
@@ -186,7 +288,7 @@ describe.each([
     expect(await soFar()).toEqual([1, 2, 3, last])
     ask()
     expect(await soFar()).toEqual([1, 2, 3, last, last])
-    expect(queue.takeSurplus()).toEqual([])
+    expect(surplus()).toEqual([])
   })
 
   test('is the only one: what ends it again changes nothing', async () => {
@@ -199,14 +301,14 @@ describe.each([
   })
 
   test('makes surplus of what comes later', async () => {
-    const { queue, deliver, ask, soFar } = begin()
+    const { queue, deliver, ask, soFar, surplus } = begin()
     queue.end({ error })
     deliver(2)
     ask()
     expect(await soFar()).toEqual([last])
     expect(queue.isEmpty).toBe(true)
     expect(queue.handedOut).toBe(0)
-    expect(queue.takeSurplus()).toEqual([1, 2])
+    expect(surplus()).toEqual([1, 2])
   })
 
   test('is told to the iterators that wait for the window when the rest is discarded or forgotten', async () => {
@@ -224,7 +326,7 @@ describe.each([
 
 describe('what is discarded', () => {
   test('is surplus, in order, and not handed out any more', async () => {
-    const { queue, deliver, settle, ask, soFar } = begin(2)
+    const { queue, deliver, settle, ask, soFar, surplus } = begin(2)
     deliver(4)
     ask(3)
     queue.discard()
@@ -233,24 +335,24 @@ describe('what is discarded', () => {
     settle(2)
     expect(await soFar()).toEqual([1, 2, 'waits'])
     expect(queue.handedOut).toBe(0)
-    expect(queue.takeSurplus()).toEqual([3, 4])
+    expect(surplus()).toEqual([3, 4])
   })
 
   test('is taken once', () => {
-    const { queue, deliver } = begin()
+    const { queue, deliver, surplus } = begin()
     deliver(1)
     queue.discard()
-    expect(queue.takeSurplus()).toEqual([1])
-    expect(queue.takeSurplus()).toEqual([])
+    expect(surplus()).toEqual([1])
+    expect(surplus()).toEqual([])
     queue.end(NORMAL)
     deliver(1)
-    expect(queue.takeSurplus()).toEqual([2])
+    expect(surplus()).toEqual([2])
   })
 })
 
 describe('what is cleared', () => {
   test('is neither handed out nor surplus; iterators wait for what comes next', async () => {
-    const { queue, deliver, settle, ask, soFar } = begin(1)
+    const { queue, deliver, settle, ask, soFar, surplus } = begin(1)
     deliver(2)
     queue.discard()
     deliver(2)
@@ -258,7 +360,7 @@ describe('what is cleared', () => {
     expect(await soFar()).toEqual([3, 'waits'])
     queue.clear()
     expect(queue.isEmpty).toBe(true)
-    expect(queue.takeSurplus()).toEqual([])
+    expect(surplus()).toEqual([])
     // The channel is closed: nothing that it delivered can be settled.
     settle(4)
     expect(await soFar()).toEqual([3, 'waits'])

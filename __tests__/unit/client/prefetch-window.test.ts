@@ -48,7 +48,63 @@ describe('a window with a limit', () => {
   })
 })
 
+/** Lets a reader take messages who settles each at once, and waits for each. Returns the counts that the broker is asked for. */
+function readAndSettle(window: PrefetchWindow, messages: number): number[] {
+  const asked = [window.wireCount]
+  for (let taken = 0; taken < messages; taken++) {
+    if (window.countWaiting(0)) asked.push(window.wireCount)
+    window.countDelivered(window.wireCount)
+    window.countHandedOut(0)
+  }
+  return asked
+}
+
 describe('a window without a limit', () => {
+  test('begins with one message, and grows with what a fast reader has read', () => {
+    const window = new PrefetchWindow(undefined, false)
+    expect(readAndSettle(window, 8)).toEqual([1])
+    expect(readAndSettle(window, 1)).toEqual([1, 8])
+    expect(readAndSettle(new PrefetchWindow(0, true), 100_000)).toEqual([1, 8, 64, 512, 1000])
+  })
+
+  test('does not grow where the broker has never sent as much as it may', () => {
+    const window = new PrefetchWindow(undefined, false)
+    readAndSettle(window, 9)
+    for (let taken = 0; taken < 1000; taken++) {
+      expect(window.countWaiting(0)).toBe(false)
+      window.countDelivered(1)
+      window.countHandedOut(0)
+    }
+    expect(window.wireCount).toBe(8)
+  })
+
+  test('grows at once where its reader holds all of it', () => {
+    const window = new PrefetchWindow(undefined, false)
+    window.countDelivered(1)
+    window.countHandedOut(0)
+    expect(window.countWaiting(1)).toBe(true)
+    expect(window.wireCount).toBe(8)
+  })
+
+  test('is small again for the next subscription, and one with a limit is as it was', () => {
+    const window = new PrefetchWindow(undefined, false)
+    readAndSettle(window, 1000)
+    expect(window.wireCount).toBeGreaterThan(8)
+    window.restart()
+    expect(window.wireCount).toBe(1)
+    const limited = new PrefetchWindow(7, false)
+    limited.restart()
+    expect(limited.wireCount).toBe(7)
+  })
+
+  test('of a consumer that must keep its place grows only with what its reader holds', () => {
+    const window = new PrefetchWindow(undefined, false, true)
+    expect(readAndSettle(window, 10_000)).toEqual([100])
+    for (let held = 0; held < 50; held++) expect(window.countHandedOut(held)).toBe(false)
+    expect(window.countHandedOut(50)).toBe(true)
+    expect(window.wireCount).toBe(200)
+  })
+
   test('never runs dry, whatever is settled and when, and asks for little more than is held', () => {
     // The broker: each consumer anew delivers `wire` messages beyond those that are settled of its own.
     fc.assert(
@@ -61,8 +117,13 @@ describe('a window without a limit', () => {
           let room = window.wireCount
           const held: number[] = []
           for (let taken = 0; taken < 20_000; taken++) {
+            if (room === 0 && window.countWaiting(held.length)) {
+              generation++
+              room = window.wireCount
+            }
             if (room === 0) throw new Error(`dry with ${held.length} in hand`)
             room--
+            window.countDelivered(held.length + 1)
             const grows = window.countHandedOut(held.length)
             held.push(generation)
             if (grows) {

@@ -258,3 +258,38 @@ describe('the end', () => {
     await waiting
   })
 })
+
+describe('an operation that throws as it begins', () => {
+  const failing = (operations: Operations): Promise<string> =>
+    quiet(
+      operations.perform<string>(
+        'queueBind',
+        {},
+        {
+          repeatable: true,
+          begin: () => {
+            throw new ResourceError('no channel left')
+          },
+        },
+      ),
+    )
+
+  test('rejects, and is not in progress any more', async () => {
+    const operations = newOperations()
+    operations.attach(FIRST)
+    await expect(failing(operations)).rejects.toMatchObject({
+      constructor: ResourceError,
+      operation: 'queueBind',
+    })
+    expect(operations.size).toBe(0)
+  })
+
+  test('keeps those that waited behind it from nothing', async () => {
+    const operations = newOperations()
+    const failed = failing(operations)
+    const work = new Work(operations)
+    operations.attach(FIRST)
+    await expect(failed).rejects.toBeInstanceOf(ResourceError)
+    expect(work.begun).toEqual([FIRST])
+  })
+})

@@ -185,6 +185,27 @@ describe('the end', () => {
   })
 })
 
+test('a detaching, an end and what is prepared are told to all, also where one throws', async () => {
+  const told: string[] = []
+  const tell = (text: string): never => {
+    told.push(text)
+    throw new Error('a part that throws')
+  }
+  const partOf = (name: string): Recoverable => ({
+    prepare: () => tell(`prepare ${name}`),
+    attach: () => undefined,
+    detach: () => tell(`detach ${name}`),
+    end: () => tell(`end ${name}`),
+    idle: () => Promise.resolve(),
+  })
+  const list = new RecoverableList([partOf('a'), partOf('b')])
+  const session = { endReason: undefined } as unknown as Session
+  await list.attach(session, new AbortController().signal, () => told.push('attached'))
+  list.detach(loss)
+  list.end(loss)
+  expect(told).toEqual(['prepare a', 'prepare b', 'attached', 'detach b', 'detach a', 'end b', 'end a'])
+})
+
 test('the list is idle when its parts are, asked one after the other', async () => {
   const { list, log, idling } = begin()
   let done = false
