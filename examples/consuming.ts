@@ -22,7 +22,7 @@ async function loop(client: Client, queue: string): Promise<void> {
       await handle(message)
       message.ack()
     } catch {
-      message.nack({ requeue: !message.redelivered }) // once again, then drop or dead-letter it
+      message.reject({ requeue: !message.redelivered }) // once again, then drop or dead-letter it
     }
   }
   // #endregion
@@ -88,12 +88,45 @@ async function stream(client: Client): Promise<void> {
     arguments: { 'x-stream-offset': 1 }, // or 'first', 'last', 'next', a Date, an interval such as '1h'
   })
   for await (const message of consumer) {
-    console.log(message.headers['x-stream-offset'], message.text())
+    console.log(message.streamOffset, message.text())
     message.ack() // makes room for the next one; the message stays in the stream
     if (message.text() === 'three') break
   }
   // #endregion
   await client.queueDelete('example.stream')
+}
+
+async function deadLetters(client: Client): Promise<void> {
+  // #region dead-letters
+  await client.queueDeclare('example.dead')
+  await client.queueDeclare('example.orders', {
+    arguments: {
+      'x-queue-type': 'quorum',
+      'x-delivery-limit': 20,
+      'x-dead-letter-exchange': '',
+      'x-dead-letter-routing-key': 'example.dead',
+    },
+  })
+  // #endregion
+  await client.queueDelete('example.orders')
+  await client.queueDelete('example.dead')
+}
+
+async function pausing(client: Client, queue: string): Promise<void> {
+  const consumer = client.basicConsume(queue, { prefetchCount: 10 })
+  const working = consumer.forEach(handle)
+  await consumer.ready
+  // #region pause
+  consumer.pause() // loops wait, handlers that run go on
+  consumer.resume()
+  // #endregion
+  // #region health
+  if (!client.isHealthy) console.error(client.state, consumer.state)
+  client.on('consumerEnded', (consumer, error) => {
+    if (error !== undefined) console.error(consumer.consumerTags, error)
+  })
+  // #endregion
+  await working
 }
 
 async function ending(client: Client, queue: string): Promise<void> {
@@ -129,4 +162,6 @@ await run(multi, ['an order'], 2)
 await run(noAck, ['one', 'two'])
 await run(iterators, ['one', 'two', 'three'])
 await run(stream, [])
+await run(deadLetters, [])
+await run(pausing, ['one', 'two'])
 await run(ending, [])

@@ -21,7 +21,7 @@ await client.basicPublish('', queue, 'two')
 // #region callbacks-consume
 const consumer = client.basicConsume(queue)
 const over = consumer.forEach(message => {
-  console.log(`got ${message.text()}`) // acked when this returns, nacked when it throws
+  console.log(`got ${message.text()}`) // acked when this returns, rejected when it throws
   if (message.text() === 'two') void consumer.cancel()
 })
 // #endregion
