@@ -20,6 +20,7 @@ import { isConnectionFault } from '../reply-codes.js'
 import type { Outcome } from '../ticket.js'
 import { unlessAborted } from '../util/abort.js'
 import { type Deferred, defer } from '../util/promise.js'
+import { tellAll } from '../util/tell-all.js'
 import { GetChannels, type GetListener } from './get-channels.js'
 import { Lanes } from './lanes.js'
 import { type OpenSeparate, PublishingConnection, type PublishingHost } from './publishing-connection.js'
@@ -157,7 +158,7 @@ export class Session
 
   /** Closes all connections gracefully: everything outstanding ends with `reason`, and what was written leaves. */
   async close(reason: ConnectionClosedError): Promise<void> {
-    for (const subscription of this.#subscriptions) subscription.surrender()
+    tellAll(this.#subscriptions, subscription => subscription.surrender())
     this.#getting.surrender()
     await Promise.all([this.#publishing.close(reason), this.#connection.close(reason)])
   }
