@@ -115,6 +115,8 @@ export class ConsumerActor {
         if (this.#stage.isLeaving(client)) continue
         const { name, message } = outcome.reason as Error
         if (this.mayGiveUp && name === 'ConsumerCancelledError') continue
+        // It was cancelled, and the connection was lost before the handlers of forEach had ended.
+        if (name === 'ConnectionBrokenError' && isCancelled(consumer)) continue
         ledger.troubles.push(`consumer ${this.#name} ended with ${name}: ${message}`)
       }
       await consumer.cancel()
@@ -219,4 +221,9 @@ export class ConsumerActor {
     stream.at = now
     if (trouble !== undefined) this.#stage.ledger.troubles.push(`${this.#name}, stream ${queue}: ${trouble}`)
   }
+}
+
+/** Its user has ended it. */
+function isCancelled({ state }: Consumer): boolean {
+  return state.name === 'ended' && state.error === undefined
 }
