@@ -172,6 +172,18 @@ describe('a message that was got', () => {
     await ready(client, queue, 3)
   })
 
+  test('returns false from when its client begins to close, and the message is back', async () => {
+    const client = await open()
+    const other = await open()
+    const queue = await newQueue(other)
+    await other.basicPublish('', queue, 'a')
+    const message = await client.basicGet(queue)
+    const closed = client.close()
+    expect(message?.ack()).toBe(false)
+    await closed
+    expect(await other.queueDelete(queue)).toEqual({ messageCount: 1 })
+  })
+
   test('returns false where its client is gone', async () => {
     const client = await open()
     const messages = [

@@ -21,7 +21,7 @@ export interface ConsumerPlan {
 /** What is known of a client that a consumer is to belong to. */
 export interface ConsumeSurroundings {
   /** The consumer tags of others. */
-  readonly takenTags: Iterable<string>
+  readonly takenTags: ReadonlySet<string>
   /** Another consumer may take the place of one of this queue while it makes way for a new one. */
   isContended(queue: string): boolean
 }
@@ -43,11 +43,12 @@ export function readConsumeOptions(
   if (!Array.isArray(items) || items.length === 0) {
     throw new ArgumentError('the queues must be an array with at least one queue')
   }
-  const taken = new Set(takenTags)
+  const own = new Set<string>()
+  const isTaken = (tag: string): boolean => own.has(tag) || takenTags.has(tag)
   const queues = items.map((item: QueueItem, index) => {
     const queue = readItem(item)
-    const consumerTag = unique(queue.consumerTag ?? `puka.${context.ticket}.${index + 1}`, taken)
-    taken.add(consumerTag)
+    const consumerTag = unique(queue.consumerTag ?? `puka.${context.ticket}.${index + 1}`, isTaken)
+    own.add(consumerTag)
     return { ...queue, consumerTag }
   })
   const isSteady = queues.some(({ queue, exclusive }) => exclusive || isContended(queue))
@@ -71,9 +72,9 @@ function readItem(item: QueueItem) {
 }
 
 /** The tag itself, or with a number behind it if it is taken. */
-function unique(tag: string, taken: ReadonlySet<string>): string {
-  if (!taken.has(tag)) return tag
+function unique(tag: string, isTaken: (tag: string) => boolean): string {
+  if (!isTaken(tag)) return tag
   let number = 2
-  while (taken.has(`${tag}.${number}`)) number++
+  while (isTaken(`${tag}.${number}`)) number++
   return `${tag}.${number}`
 }

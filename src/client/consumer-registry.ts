@@ -28,6 +28,8 @@ const MOST_FAILED = 1000
 export class ConsumerRegistry implements Recoverable, ConsumerHost {
   /** Those that run, and those that have ended with messages in hand. */
   readonly #consumers = new Set<Consumer>()
+  /** Their tags. */
+  readonly #tags = new Set<string>()
   /** Those that have ended with an error, and that nobody has replaced or cancelled since: the last for each set of queues. */
   readonly #failed = new Map<string, Consumer>()
   readonly #counter: TicketCounter
@@ -70,7 +72,7 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
     const context = { operation, ticket: this.#counter.next() }
     try {
       const plan = readConsumeOptions(items, options, context, {
-        takenTags: [...this.#consumers].flatMap(({ consumerTags }) => consumerTags),
+        takenTags: this.#tags,
         isContended: queue => this.#topology.record.hasSingleConsumer(queue),
       })
       const connection = this.#connection()
@@ -78,6 +80,7 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
       for (const queue of plan.queues) consumeRequest(queue, queue.consumerTag, connection.frameMax)
       const consumer = new Consumer(this, plan)
       this.#consumers.add(consumer)
+      for (const tag of consumer.consumerTags) this.#tags.add(tag)
       this.#failed.delete(keyOf(consumer))
       for (const { queue } of plan.queues) this.#topology.record.consumerAdded(queue)
       return consumer
@@ -137,7 +140,10 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
 
   /** What it has handed out may still be at work: drain waits for that. */
   onConsumerEnd(consumer: Consumer, error: unknown): void {
-    void consumer.idle().then(() => this.#consumers.delete(consumer))
+    void consumer.idle().then(() => {
+      this.#consumers.delete(consumer)
+      for (const tag of consumer.consumerTags) this.#tags.delete(tag)
+    })
     if (error !== undefined) this.#fail(consumer)
     this.#onEnded(consumer, error)
   }

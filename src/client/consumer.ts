@@ -303,7 +303,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   #changePrefetch(): void {
-    if (!this.hasEnded) this.#subscription.changePrefetch().catch(ignore)
+    if (!this.hasEnded) void this.#subscription.adjustPrefetch()
   }
 
   #onSettled(): void {

@@ -111,7 +111,8 @@ export class DeliveryQueue {
     for (const message of waiting) if (!message.isFromStream) this.#messages.push(message)
     this.#surplus = this.#surplus.filter(message => message.isOutstanding)
     giveBack(fromStreams)
-    this.#endWaiting()
+    // What is left can be handed out, and perhaps nothing else comes that would have it handed out.
+    this.handOut()
   }
 
   /** The channel of an earlier consumer is closed: what came by it is delivered again. */

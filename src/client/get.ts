@@ -4,11 +4,9 @@ import { encodeRequest, type Request } from '../connection/request.js'
 import type { GetOptions } from '../options.js'
 import type { OperationTask } from '../recovery/operations.js'
 import type { TopologyRecord } from '../recovery/topology-record.js'
-import type { Settlement, Settler } from '../session/settlement.js'
+import type { Settler } from '../session/settlement.js'
 import { checkFlag } from '../util/check.js'
 import { Message } from './message.js'
-
-const ACK: Settlement = { kind: 'ack', multiple: false }
 
 /** Throws {@link ArgumentError} if an argument is invalid. */
 export function getTask(
@@ -23,7 +21,7 @@ export function getTask(
     if (method.name !== 'basic.get-ok' || content === undefined) return null
     const { deliveryTag } = method.args
     // Acked here, not by the broker's own no-ack: a message that comes when nobody waits any more is not lost then.
-    if (noAck) settler.settle(deliveryTag, ACK)
+    if (noAck) settler.autoAck(deliveryTag, true)
     return new Message(content, deliveryTag, settler, noAck, true)
   }
   return {

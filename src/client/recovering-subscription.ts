@@ -113,12 +113,17 @@ export class RecoveringSubscription {
   }
 
   /** Asks the broker for the prefetch count of the moment; if a subscription ends over it, the next begins with it. */
-  async changePrefetch(context?: ErrorContext): Promise<void> {
+  async changePrefetch(context: ErrorContext): Promise<void> {
     try {
       await this.#subscription?.setPrefetch(this.#events.prefetch, context)
     } catch (error) {
       if (this.#state === 'ended') throw error
     }
+  }
+
+  /** The same as soon as it changes the order of no messages. Never rejects. */
+  async adjustPrefetch(): Promise<void> {
+    await this.#subscription?.setPrefetchInOrder(this.#events.prefetch).catch(ignore)
   }
 
   /** Nothing is wanted for now. Resolves with what tells of a delivery whether it is to be given back. */

@@ -44,6 +44,29 @@ export class Deliveries {
     return this.#unacked.isOutstanding(tag)
   }
 
+  /** The last tag that was delivered. */
+  get top(): number {
+    return this.#unacked.top
+  }
+
+  /** The broker has delivered all that the prefetch count of a consumer allows, and knows of no settlement of that. */
+  isFull(consumer: QueueConsumer): boolean {
+    const { before, prefetch } = consumer
+    if (before === undefined || this.top - before < prefetch) return false
+    return (
+      this.#unacked.unsentBehind(before).filter(tag => this.sourceOf(tag) === consumer).length >= prefetch
+    )
+  }
+
+  /** Sends no acks until they are released, or for a short time, unless other frames need them to. */
+  hold(): void {
+    this.#unacked.hold(() => this.#forgetSettled())
+  }
+
+  release(): void {
+    this.#unacked.release()
+  }
+
   sourceOf(tag: number): QueueConsumer | undefined {
     return this.#onlySource ?? this.#sources.get(tag)
   }
@@ -87,26 +110,39 @@ export class Deliveries {
     for (const tag of tags) this.#forget(tag, false)
   }
 
-  /** None of them can be from a stream. */
-  get areFromQueues(): boolean {
-    return this.#consumers.every(({ isStream, isInDoubt }) => !isStream && !isInDoubt)
+  /** Gives back all but what may be of a stream: to settle one of them is late from now on. */
+  surrender(): void {
+    this.flush()
+    if (this.#consumers.every(({ isStream, isInDoubt }) => !isStream && !isInDoubt)) {
+      this.#unacked.surrenderAll()
+    } else {
+      const tags = this.#unacked.outstanding()
+      this.#unacked.surrender(tags.filter(tag => this.sourceOf(tag)?.maybeStream === false))
+    }
   }
 
-  /** Gives back all but those of streams. */
-  giveBackToQueues(): void {
-    this.giveBack(this.#unacked.outstanding().filter(tag => this.sourceOf(tag)?.maybeStream === false))
-  }
-
-  /** The broker has taken back what came from there. Returns the tags of that. */
-  takeBackFrom(source: QueueConsumer): number[] {
-    const tags = this.#unacked.outstanding().filter(tag => this.sourceOf(tag) === source)
+  /**
+   * The broker has taken back what came from there, and is told so: RabbitMQ 4.3 keeps what has not timed out when it
+   * cancels a consumer. Returns how much that was.
+   */
+  surrenderFrom(source: QueueConsumer): number {
+    const all = this.#unacked.outstanding()
+    const tags = all.filter(tag => this.sourceOf(tag) === source)
     this.#unacked.onFlush()
-    this.#unacked.takeBack(tags)
-    return tags
+    // What is on its way here may be from a stream, which RabbitMQ before 3.11 lets nobody give anything back to.
+    const noStreams = this.#consumers.every(({ maybeStream }) => !maybeStream)
+    if (tags.length === 0 || source.maybeStream) this.#unacked.takeBack(tags)
+    else if (tags.length === all.length && noStreams) this.#unacked.surrenderAll()
+    else {
+      this.#unacked.takeBack(tags)
+      this.#unacked.returnEach(tags)
+    }
+    return tags.length
   }
 
   /** Sends the acks that are due. */
   flush(): void {
+    this.#unacked.release()
     this.#unacked.onFlush()
   }
 
@@ -145,8 +181,12 @@ export class Deliveries {
     return this.sourceOf(tag)?.isStream === true
   }
 
+  #forgetSettled(): void {
+    for (const tag of this.#sources.keys()) if (!this.isOutstanding(tag)) this.#sources.delete(tag)
+  }
+
   #forget(tag: number, multiple: boolean): void {
-    if (this.#sources.size === 0) return
+    if (this.#sources.size === 0 || this.#unacked.isHolding) return
     if (!multiple) {
       this.#sources.delete(tag)
       return

@@ -89,7 +89,7 @@ export class GetChannels {
       } while (reply === undefined)
       const { method, oversized } = reply
       const unwanted = oversized !== undefined || ticket.settled
-      if (unwanted && method.name === 'basic.get-ok') channel.requeue(method.args.deliveryTag)
+      if (unwanted && method.name === 'basic.get-ok') channel.giveBack([method.args.deliveryTag])
       if (oversized !== undefined) throw this.#tooLarge(queue, oversized)
       if (!ticket.settled) ticket.resolve(result(reply, channel))
     } catch (error) {
@@ -150,10 +150,7 @@ class GetChannel extends ChannelListener implements Settler {
   }
 
   surrender(): void {
-    if (this.unsettled === 0) return
-    this.#unacked.onFlush()
-    // A tag of 0 stands for all that the broker has sent on this channel.
-    this.#channel.send('basic.nack', { deliveryTag: 0, multiple: true, requeue: true })
+    if (this.unsettled > 0) this.#unacked.surrenderAll()
   }
 
   /** Resolves with the reply, or with undefined if another request closed the channel. */
@@ -176,7 +173,7 @@ class GetChannel extends ChannelListener implements Settler {
 
   settle(deliveryTag: number, settlement: Settlement): boolean {
     if (!this.#channel.isOpen) return this.#unacked.settleTooLate(deliveryTag)
-    this.#unacked.settle(deliveryTag, settlement)
+    if (this.#unacked.settle(deliveryTag, settlement) === 0) return false
     this.#reportIdle()
     return true
   }
@@ -190,7 +187,9 @@ class GetChannel extends ChannelListener implements Settler {
   }
 
   giveBack(deliveryTags: readonly number[]): void {
-    for (const tag of deliveryTags) if (this.isOutstanding(tag)) this.requeue(tag)
+    if (!this.#channel.isOpen) return
+    this.#unacked.giveBack(deliveryTags)
+    this.#reportIdle()
   }
 
   isOutstanding(deliveryTag: number): boolean {
@@ -199,11 +198,6 @@ class GetChannel extends ChannelListener implements Settler {
 
   isFromStream(): boolean {
     return false
-  }
-
-  /** Gives a message back that its caller does not get. */
-  requeue(deliveryTag: number): void {
-    this.settle(deliveryTag, { kind: 'nack', multiple: false, requeue: true })
   }
 
   close(): void {

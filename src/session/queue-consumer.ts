@@ -46,10 +46,14 @@ export class QueueConsumer {
   paused = false
   /** The broker has cancelled it. */
   cancelledByBroker = false
+  /** The delivery tag before the first delivery to the present consumer; undefined until that comes. */
+  before: number | undefined
+  /** It is to get this prefetch count when nothing is on its way to it; 0: it has the one that it should. */
+  wanted = 0
   readonly #index: number
   #generation: number
   #kind: QueueKind
-  #resolving: Promise<boolean> | undefined
+  #resolving: Promise<void> | undefined
   /** The header of the last delivery, of what is a stream, or may be: decoded only when it is needed. */
   #headerBytes = reader.buffer
   #headerAt = 0
@@ -80,17 +84,12 @@ export class QueueConsumer {
     if (this.#kind === 'unknown') this.#kind = isStream ? 'stream' : 'queue'
   }
 
-  /**
-   * Has the doubt resolved by what `ask` gives, which is asked once: resolves with whether there is none any more. Never
-   * rejects.
-   */
-  resolveDoubt(ask: (queue: string) => Promise<boolean | undefined>): Promise<boolean> {
-    if (!this.isInDoubt) return Promise.resolve(true)
+  /** Has the doubt resolved by what `ask` gives, if it can be; that is asked once at a time. Never rejects. */
+  resolveDoubt(ask: (queue: string) => Promise<boolean | undefined>): Promise<void> {
+    if (!this.isInDoubt) return Promise.resolve()
     this.#resolving ??= ask(this.queue.queue).then(isStream => {
       this.#resolving = undefined
-      if (isStream === undefined) return false
-      this.learn(isStream)
-      return true
+      if (isStream !== undefined) this.learn(isStream)
     })
     return this.#resolving
   }
@@ -134,6 +133,7 @@ export class QueueConsumer {
       this.#generation++
       this.tag = this.#laterTag()
     } while (taken.has(this.tag))
+    this.before = undefined
     return this.tag
   }
 

@@ -7,6 +7,7 @@
 import type { Metrics } from '../connection/metrics.js'
 import type { FlushListener, Outbox } from '../connection/outbox.js'
 import { AlreadySettledError, CommandInvalidError } from '../errors.js'
+import { AckGathering } from './ack-gathering.js'
 import { DeliveryMarks, DUE, SETTLED } from './delivery-marks.js'
 import { TakenBack } from './taken-back.js'
 
@@ -45,10 +46,7 @@ export class UnackedDeliveries implements FlushListener {
   #count = 0
   #sent = 0
   #due: number[] = []
-  /** What is due leaves at the end of this round. */
-  #gathered = false
-  /** What is due leaves some milliseconds later, at the latest. */
-  #gatheredLonger = false
+  readonly #gathering: AckGathering
   /**
    * The last of the automatic acks that are not sent yet, and how many these are. They are an unbroken run, for which one
    * ack will do: so they have no marks.
@@ -60,6 +58,7 @@ export class UnackedDeliveries implements FlushListener {
     this.#channel = channel
     this.#outbox = outbox
     this.#metrics = metrics
+    this.#gathering = new AckGathering(outbox, this)
   }
 
   /** How many deliveries are outstanding: unacknowledged, and not taken back by the broker. */
@@ -84,6 +83,17 @@ export class UnackedDeliveries implements FlushListener {
   /** The tags of all that are outstanding, in order. */
   outstanding(): number[] {
     return this.#marks.outstanding()
+  }
+
+  /** The tags behind this one of whose settlement the broker does not know yet, in order. */
+  unsentBehind(tag: number): number[] {
+    const tags: number[] = []
+    const firstAutoAcked = this.#autoAcked - this.#autoAckCount + 1
+    for (let each = tag + 1; each <= this.top; each++) {
+      const isAutoAcked = each >= firstAutoAcked && each <= this.#autoAcked
+      if (isAutoAcked || this.#marks.get(each) !== SETTLED) tags.push(each)
+    }
+    return tags
   }
 
   /**
@@ -116,8 +126,8 @@ export class UnackedDeliveries implements FlushListener {
    * the event loop if it has to be `soon`, or else some milliseconds later, with others.
    */
   autoAck(tag: number, soon: boolean): void {
-    if (this.#autoAckCount === 0) this.#gatherLonger()
-    if (soon) this.#gather()
+    if (this.#autoAckCount === 0) this.#gathering.gatherLonger()
+    if (soon) this.#gathering.gather()
     let count = 1
     const inRun = this.#autoAckCount === 0 || tag === this.#autoAcked + 1
     if (inRun && this.#takenBack === undefined && this.#marks.pass(tag)) {
@@ -143,6 +153,39 @@ export class UnackedDeliveries implements FlushListener {
     this.#metrics.settled += given.length
     const frames = this.#send(given, true)
     return { count: given.length, frames }
+  }
+
+  /** Acks leave only when they are released, or after a short time, unless a frame has to come behind them. */
+  hold(onReleased: () => void): void {
+    this.#gathering.hold(onReleased)
+  }
+
+  get isHolding(): boolean {
+    return this.#gathering.isHolding
+  }
+
+  release(): void {
+    this.#gathering.release()
+  }
+
+  /** Gives back deliveries that their user may hold: to settle one of them is late from now on. */
+  surrender(tags: readonly number[]): void {
+    this.giveBack(tags)
+    this.#takenBack ??= new TakenBack()
+    for (const tag of tags) this.#takenBack.add(tag, false)
+  }
+
+  /** The same of all deliveries, and of what is on its way here. */
+  surrenderAll(): void {
+    this.onFlush()
+    this.takeBack(this.outstanding())
+    // A tag of 0 stands for all that the broker has sent on this channel.
+    this.#write(0, true, true)
+  }
+
+  /** Sends a nack for each of these deliveries, which the broker has taken back, or so it seems. */
+  returnEach(tags: readonly number[]): void {
+    for (const tag of tags) this.#write(tag, false, true)
   }
 
   /**
@@ -177,14 +220,14 @@ export class UnackedDeliveries implements FlushListener {
 
   /** The channel is closed: acks that are due must not be sent on the next channel of its number. */
   onChannelClosed(): void {
+    this.#gathering.stop()
     this.#due = []
     this.#autoAckCount = 0
   }
 
   /** Sends the acks that are due. */
   onFlush(): void {
-    this.#gathered = false
-    this.#gatheredLonger = false
+    this.#gathering.onFlush()
     if (this.#autoAckCount > 0) {
       const multiple = this.#autoAckCount > 1
       this.#autoAckCount = 0
@@ -217,7 +260,7 @@ export class UnackedDeliveries implements FlushListener {
     if (settlement.kind === 'ack') {
       const { multiple } = settlement
       if (multiple ? !this.#marks.isOutstanding(tag) : !this.#marks.mark(tag, DUE)) return 0
-      this.#gather()
+      this.#gathering.gather()
       if (multiple) return this.#ackUpTo(tag)
       this.#due.push(tag)
       return 1
@@ -244,18 +287,6 @@ export class UnackedDeliveries implements FlushListener {
     const before = this.#due.length
     this.#marks.sweep(tag, DUE, this.#due)
     return this.#due.length - before
-  }
-
-  #gather(): void {
-    if (this.#gathered) return
-    this.#gathered = true
-    this.#outbox.gather(this)
-  }
-
-  #gatherLonger(): void {
-    if (this.#gatheredLonger) return
-    this.#gatheredLonger = true
-    this.#outbox.gatherLonger(this)
   }
 
   /** Makes the automatic acks that are not sent yet acks like all others. */

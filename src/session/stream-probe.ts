@@ -9,7 +9,7 @@ import { ConnectionClosedError, PreconditionFailedError } from '../errors.js'
 import { STREAM_OFFSET } from './queue-consumer.js'
 
 /** Resolves with undefined if the broker does not say. Never rejects. */
-export async function isStream(connection: Connection, queue: string): Promise<boolean | undefined> {
+export async function probeStream(connection: Connection, queue: string): Promise<boolean | undefined> {
   try {
     const channel = connection.openChannel(new ChannelListener())
     const { frameMax } = connection.outbox

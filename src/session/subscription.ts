@@ -21,7 +21,7 @@ import { Deliveries } from './deliveries.js'
 import { deliveryTagAt, readDeliveryTag } from './delivery.js'
 import { indexOfLaterTag, type QueueConsumer, type SubscribedQueue } from './queue-consumer.js'
 import type { Settlement, Settler } from './settlement.js'
-import { isStream } from './stream-probe.js'
+import { probeStream } from './stream-probe.js'
 import type { SubscriptionEvents, SubscriptionPlan } from './subscription-types.js'
 import { WireConsumers, type WireConsumersHost } from './wire-consumers.js'
 
@@ -50,7 +50,7 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
   #lastChange: Promise<void>
   #state: 'live' | 'cancelling' | 'cancelled' | 'ended' = 'live'
   #cancelled: Promise<void> | undefined
-  /** How many settlements had been sent when the consumers were cancelled. */
+  /** How many settlements had been sent when cancelling the consumers began. */
   #sentBefore = 0
   /** Runs while the channel stays only for what is on its way to the queue. */
   #lingering: NodeJS.Timeout | undefined
@@ -134,12 +134,39 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
     return this.#consumers.all.map(consumer => consumer.rest)
   }
 
-  /** Sets the broker's prefetch count, which holds for new consumers only: so each queue gets a new one. */
-  setPrefetch(count: number, context = this.#plan.context): Promise<void> {
+  /**
+   * Sets the broker's prefetch count, which holds for new consumers only: so each queue gets a new one. Messages on their
+   * way meanwhile may change their order.
+   */
+  setPrefetch(count: number, context: ErrorContext): Promise<void> {
     return this.#change(async () => {
       this.#deliveries.grant(count)
       await this.#consumers.renew(count, context)
     })
+  }
+
+  /** Sets the broker's prefetch count as soon as this changes no order, which may be never. */
+  setPrefetchInOrder(count: number): Promise<void> {
+    return this.#change(async () => {
+      this.#deliveries.grant(count)
+      await this.#consumers.renewInOrder(count)
+    })
+  }
+
+  get lastTaken(): number {
+    return this.#deliveries.top
+  }
+
+  isFull(consumer: QueueConsumer): boolean {
+    return this.#deliveries.isFull(consumer)
+  }
+
+  holdAcks(): void {
+    this.#deliveries.hold()
+  }
+
+  releaseAcks(): void {
+    this.#deliveries.release()
   }
 
   /** Has the broker deliver as little as possible. Resolves when what came before can be given back. */
@@ -170,7 +197,7 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
   }
 
   isStream(queue: string): Promise<boolean | undefined> {
-    return isStream(this.#connection, queue)
+    return probeStream(this.#connection, queue)
   }
 
   /** Nothing is in hand any more, but the channel is not closed yet. */
@@ -184,10 +211,8 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
    */
   surrender(): void {
     if (this.#state === 'ended') return
-    this.#deliveries.flush()
     if (this.isLive) this.#consumers.abandon()
-    if (this.#deliveries.areFromQueues) this.#giveBackAll()
-    else this.#deliveries.giveBackToQueues()
+    this.#deliveries.surrender()
   }
 
   override onDeliver(content: Content): void {
@@ -208,7 +233,10 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
     // One that has made way for another means nothing any more.
     if (consumer?.tag !== consumerTag || consumer.cancelledByBroker) return
     consumer.cancelledByBroker = true
-    const held = this.#giveUp(consumer)
+    // RabbitMQ 4.3 keeps a consumer whose ack timed out, and delivers to it again when something is settled: so it is
+    // cancelled here, too, and before that.
+    this.cancelNoWait(consumer.tag)
+    const held = this.#deliveries.surrenderFrom(consumer)
     if (this.isLive) {
       // It is one consumer for its user: where it goes on, it goes on with all its queues.
       this.cancel().catch(ignore)
@@ -261,7 +289,15 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
       this.giveBack([deliveryTag])
       return undefined
     }
+    if (consumer.wanted > 0 && this.isFull(consumer)) this.#retry(consumer)
     return deliveryTag
+  }
+
+  /** Nothing is on its way to a consumer for now, so that it can make way for one with the prefetch count that is wanted. */
+  #retry(consumer: QueueConsumer): void {
+    const count = consumer.wanted
+    consumer.wanted = 0
+    this.#change(() => this.#consumers.renewInOrder(count)).catch(ignore)
   }
 
   #change(act: () => Promise<void>): Promise<void> {
@@ -277,35 +313,11 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
     // A change in progress would bring the consumers back.
     await this.#lastChange.catch(ignore)
     if (this.#state === 'ended') return
+    this.#sentBefore = this.#deliveries.sent
     await this.#consumers.cancel()
     if (this.#state !== 'cancelling') return
     this.#state = 'cancelled'
-    this.#sentBefore = this.#deliveries.sent
     this.#closeWhenSettled()
-  }
-
-  /**
-   * RabbitMQ 4.3 keeps a consumer whose ack timed out, and with it what has not timed out yet. So it is cancelled here, too,
-   * and all that it had goes back, which does not count as failed deliveries. Returns how much that was.
-   */
-  #giveUp(consumer: QueueConsumer): number {
-    const before = this.#deliveries.count
-    // Any settlement before this would have RabbitMQ 4.3 deliver to the consumer again.
-    this.cancelNoWait(consumer.tag)
-    const held = this.#deliveries.takeBackFrom(consumer)
-    if (held.length === 0 || consumer.maybeStream) return held.length
-    if (held.length === before) this.#giveBackAll()
-    else for (const tag of held) this.#nack(tag, false)
-    return held.length
-  }
-
-  /** A tag of 0 stands for all that the broker has sent on this channel. */
-  #giveBackAll(): void {
-    this.#nack(0, true)
-  }
-
-  #nack(deliveryTag: number, multiple: boolean): void {
-    this.#channel.send('basic.nack', { deliveryTag, multiple, requeue: true })
   }
 
   #cancellation({ queue }: QueueConsumer, held: number): AmqpError {

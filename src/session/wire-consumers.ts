@@ -19,6 +19,13 @@ export interface WireConsumersHost {
   cancelNoWait(consumerTag: string): void
   /** Asks the broker whether a queue is a stream; undefined if it does not say. Never rejects. */
   isStream(queue: string): Promise<boolean | undefined>
+  /** The last delivery tag before the delivery that is being taken. */
+  readonly lastTaken: number
+  /** The broker has delivered all that the prefetch count allows to the present consumer, and knows of no settlement. */
+  isFull(consumer: QueueConsumer): boolean
+  /** Sends no acks for a short time, so that consumers become full. */
+  holdAcks(): void
+  releaseAcks(): void
 }
 
 /** So many tags are still known after their consumers have made way for others. */
@@ -71,23 +78,40 @@ export class WireConsumers {
    */
   find(bytes: Buffer, at: number, end: number): QueueConsumer | undefined {
     if (this.#last !== undefined && isSame(this.#lastTag, bytes, at, end)) return this.#last
-    const consumer = this.#byTag.get(bytes.toString('utf8', at, end))
+    const tag = bytes.toString('utf8', at, end)
+    const consumer = this.#byTag.get(tag)
     if (consumer !== undefined) {
       this.#last = consumer
       this.#lastTag = Uint8Array.from(bytes.subarray(at, end))
+      if (tag === consumer.tag) consumer.before ??= this.#host.lastTaken
     }
     return consumer
   }
 
-  /** Gives each queue a new consumer, with another prefetch count. */
+  /** Gives each queue a new consumer with another prefetch count, at once: what is on its way may change its order. */
   async renew(count: number, context: ErrorContext): Promise<void> {
+    const renewed = await this.#changeable(count)
     const qos = this.#ask(this.#qosRequest(count), context)
-    const renewed = this.#running.filter(({ paused }) => !paused)
     await Promise.all([qos, ...renewed.map(consumer => this.#renew(consumer, count, context))])
   }
 
-  /** Has the broker say whether a queue is a stream. Resolves with whether it did. Never rejects. */
-  resolveDoubt(consumer: QueueConsumer): Promise<boolean> {
+  /**
+   * Gives each queue a new consumer with another prefetch count, where that changes no order: the other queues want it,
+   * and it is to be tried again when their present consumers are full.
+   */
+  async renewInOrder(count: number): Promise<void> {
+    const wanting = await this.#changeable(count)
+    const renewed = wanting.filter(consumer => this.#keepsOrder(consumer))
+    for (const consumer of wanting) consumer.wanted = count
+    const qos = renewed.length === 0 ? undefined : this.#ask(this.#qosRequest(count))
+    const requests = renewed.map(consumer => this.#renew(consumer, count))
+    if (renewed.length < wanting.length) this.#host.holdAcks()
+    else this.#host.releaseAcks()
+    await Promise.all([qos, ...requests])
+  }
+
+  /** Has the broker say whether a queue is a stream. Never rejects. */
+  resolveDoubt(consumer: QueueConsumer): Promise<void> {
     return consumer.resolveDoubt(queue => this.#host.isStream(queue))
   }
 
@@ -110,7 +134,7 @@ export class WireConsumers {
     await Promise.all([
       qos,
       ...lasting.map(({ tag }) => this.#cancel(tag)),
-      ...others.map(consumer => this.#renew(consumer, 1, this.#context)),
+      ...others.map(consumer => this.#renew(consumer, 1)),
     ])
   }
 
@@ -138,20 +162,36 @@ export class WireConsumers {
     return this.all.filter(consumer => !consumer.cancelledByBroker)
   }
 
+  /** The consumers that are to get another prefetch count. What their queues are, the broker has said by then. */
+  async #changeable(count: number): Promise<QueueConsumer[]> {
+    const changeable = this.#running.filter(
+      // Nobody else waits for what an exclusive consumer holds: it can do without the change, not without the queue.
+      ({ paused, prefetch, queue }) => !paused && (queue.exclusive ? count > prefetch : count !== prefetch),
+    )
+    await Promise.all(changeable.map(consumer => this.resolveDoubt(consumer)))
+    return this.#host.isLive ? changeable.filter(({ cancelledByBroker }) => !cancelledByBroker) : []
+  }
+
   async #unpause(consumer: QueueConsumer, count: number): Promise<void> {
     consumer.paused = false
-    if (!consumer.queue.outlivesConsumers) return this.#renew(consumer, count, this.#context)
+    if (!consumer.queue.outlivesConsumers) return this.#renew(consumer, count)
     consumer.prefetch = count
     this.#takeNewTag(consumer)
     await this.#ask(this.#consumeRequest(consumer))
   }
 
+  /**
+   * A new consumer of this queue gets nothing that belongs behind what is on its way to the old one. What is on its way to
+   * a cancelled consumer of a quorum queue goes back, and another that begins at the same time may be ahead of it.
+   */
+  #keepsOrder(consumer: QueueConsumer): boolean {
+    return consumer.isResumable || this.#host.isFull(consumer)
+  }
+
   /** Gives a queue a new consumer in place of the old one. */
-  async #renew(consumer: QueueConsumer, count: number, context: ErrorContext): Promise<void> {
+  async #renew(consumer: QueueConsumer, count: number, context = this.#context): Promise<void> {
     const { tag: oldTag, queue } = consumer
-    // Nobody else waits for what an exclusive consumer holds: it can do without the change, not without the queue.
-    if (queue.exclusive && count < consumer.prefetch) return
-    if (consumer.isInDoubt && !((await this.resolveDoubt(consumer)) && this.#host.isLive)) return
+    consumer.wanted = 0
     consumer.prefetch = count
     this.#takeNewTag(consumer)
     const cancel = () => this.#cancel(oldTag, context)

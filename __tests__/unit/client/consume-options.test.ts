@@ -6,7 +6,7 @@ import { ArgumentError } from '../../../src/errors.js'
 import type { ConsumeMultiOptions, QueueItem } from '../../../src/options.js'
 import type { Table } from '../../../src/util/field-value.js'
 
-const ALONE = { takenTags: [], isContended: () => false }
+const ALONE = { takenTags: new Set<string>(), isContended: () => false }
 
 describe('readConsumeOptions', () => {
   test('fills in the defaults of a queue that is only named', () => {
@@ -59,7 +59,7 @@ describe('readConsumeOptions', () => {
 
   test('begins with more where another consumer may take the place while the prefetch count grows', () => {
     const countOf = (items: QueueItem[], isContended = false) =>
-      readConsumeOptions(items, {}, {}, { takenTags: [], isContended: () => isContended }).window.wireCount
+      readConsumeOptions(items, {}, {}, { ...ALONE, isContended: () => isContended }).window.wireCount
     expect(countOf(['q'])).toBe(1)
     expect(countOf(['q', { queue: 'r', exclusive: true }])).toBe(100)
     expect(countOf(['q'], true)).toBe(100)
@@ -71,7 +71,7 @@ describe('readConsumeOptions', () => {
         items,
         {},
         { ticket: 1 },
-        { takenTags: ['a', 'a.2', 'puka.1.1'], isContended: () => false },
+        { ...ALONE, takenTags: new Set(['a', 'a.2', 'puka.1.1']) },
       ).queues.map(({ consumerTag }) => consumerTag)
     expect(tags([{ queue: 'q', consumerTag: 'a' }, { queue: 'q', consumerTag: 'b' }, 'q', 'q'])).toEqual([
       'a.3',

@@ -7,6 +7,11 @@ import { Assembly } from '../../../src/connection/content.js'
 import type { Settler } from '../../../src/session/settlement.js'
 import { turns } from '../../support/memory/scripted-peer.js'
 
+/** A message without properties and body: of its basic.deliver, all fields are empty. */
+const content = new Assembly(0)
+content.methodBytes = Buffer.alloc(12)
+content.methodEnd = 12
+
 const NORMAL = { error: undefined }
 
 /** A queue of deliveries, the broker's and the user's part played by the test. */
@@ -38,7 +43,7 @@ function begin(prefetch?: number, noAck = false) {
   const deliver = (count: number): void => {
     for (let index = 0; index < count; index++) {
       if (!noAck) unacked++
-      queue.push(new Message(new Assembly(0), ++lastTag, settler, noAck, false))
+      queue.push(new Message(content, ++lastTag, settler, noAck, false))
     }
   }
   /** The user settles so many. */
@@ -67,10 +72,10 @@ function begin(prefetch?: number, noAck = false) {
     await turns(1)
     return got
   }
-  /** The broker has cancelled the consumer, and takes back what is delivered. */
-  const suspend = (): void => {
-    for (let tag = 1; tag <= lastTag; tag++) gone.add(tag)
-    unacked = 0
+  /** The broker has cancelled the consumer, and takes back what is delivered, but for the tags given. */
+  const suspend = (kept: readonly number[] = []): void => {
+    for (let tag = 1; tag <= lastTag; tag++) if (!kept.includes(tag)) gone.add(tag)
+    unacked = kept.length
     queue.suspend()
   }
   const counts = { acked, surplus, windowChanges: () => windowChanges }
@@ -219,6 +224,16 @@ describe('what waits when the broker has cancelled the consumer', () => {
       deliver(1)
       expect(await soFar()).toEqual([3])
     }
+  })
+
+  test('goes to who waits already when the consumer is back, where the broker has not taken it back', async () => {
+    const { queue, deliver, suspend, ask, soFar } = begin(5)
+    deliver(3)
+    suspend([2, 3])
+    ask(3)
+    expect(await soFar()).toEqual(['waits', 'waits', 'waits'])
+    queue.endDoubt()
+    expect(await soFar()).toEqual([2, 3, 'waits'])
   })
 
   test('is handed out if the consumer ends', async () => {

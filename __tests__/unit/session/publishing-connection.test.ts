@@ -201,7 +201,12 @@ describe('the end of the connection for publishing', () => {
     const ended = new Promise<unknown>(resolve => {
       session?.subscribe(
         {
-          queues: readConsumeOptions(['q'], {}, {}, { takenTags: [], isContended: () => false }).queues,
+          queues: readConsumeOptions(
+            ['q'],
+            {},
+            {},
+            { takenTags: new Set<string>(), isContended: () => false },
+          ).queues,
           prefetch: 1,
           context: {},
         },

@@ -34,6 +34,22 @@ describe('giving deliveries back', () => {
     expect(made.unacked.outstanding()).toEqual([3, 6])
   })
 
+  test('of what its user may hold makes settling that late, not a mistake', () => {
+    const made = unackedWith(5)
+    const { unacked } = made
+    unacked.settle(2, ACK)
+    unacked.surrender([1, 3])
+    expect(frames(made)).toEqual([
+      ['ack', 2, false],
+      ['nack', 3, true, true],
+    ])
+    expect([1, 3].map(tag => unacked.settle(tag, ACK))).toEqual([0, 0])
+    expect(() => unacked.settle(2, ACK)).toThrow(AlreadySettledError)
+    unacked.surrenderAll()
+    expect([4, 5].map(tag => unacked.settle(tag, NACK))).toEqual([0, 0])
+    expect(frames(made)).toEqual([['nack', 0, true, true]])
+  })
+
   test('sweeps up nothing that was acked', () => {
     const made = unackedWith(5)
     const { unacked } = made

@@ -112,6 +112,30 @@ describe('a change of the prefetch count', () => {
     expect(peer.all('basic.consume').every(({ method }) => !method.args.noAck)).toBe(true)
   })
 
+  test('that nobody asked for waits until nothing is on its way to the old consumer', async () => {
+    const { peer, consumer, channel, deliver } = await consumerOf({})
+    const iterator = consumer[Symbol.asyncIterator]()
+    for (let number = 1; number <= 8; number++) {
+      const step = iterator.next()
+      deliver('tag', String(number))
+      const message = (await step).value
+      message?.ack()
+      await peer.next('basic.ack')
+    }
+    // The reader waits: it is faster than a window of one message allows. But the next message may be on its way.
+    const step = iterator.next()
+    await turns(3)
+    expect(heard(peer, channel).slice(START.length)).toEqual(Array(8).fill('basic.ack'))
+    deliver('tag', '9')
+    const ninth = (await step).value
+    ninth?.ack()
+    await peer.next('basic.ack')
+    expect(heard(peer, channel).slice(START.length + 8)).toEqual([
+      ...['basic.qos', 'basic.consume tag~2.0', 'basic.cancel tag'],
+      'basic.ack',
+    ])
+  })
+
   test('is not sent where nothing changes, and counts in what basicConsume was told at once', async () => {
     const { peer, client, consumer, channel } = await consumerOf({ prefetchCount: 4 })
     await consumer.qos(4)
@@ -242,6 +266,41 @@ describe('the end of a consumer', () => {
     await new Promise(resolve => setTimeout(resolve, 2 * LONGEST_GATHERING))
     expect(peer.all('basic.ack')).toEqual([])
     expect(peer.all('basic.consume').map(received => received.channel)).toEqual([channel, channel])
+  })
+
+  test.each([
+    { with: 'another queue', deliveryTag: 0, multiple: true },
+    // A tag of 0 would reach what is on its way, too, and RabbitMQ 3.10 lets nobody give anything back to a stream.
+    { with: 'a stream', deliveryTag: 1, multiple: false },
+  ])('by the broker of one of two queues gives back what came from it, beside $with', async expected => {
+    const peer = new ScriptedPeer()
+    const client = new Client('amqp://peer', { transport: peer.transport, recovery: false })
+    clients.push(client)
+    await client.connect()
+    const position = expected.with === 'a stream' ? { 'x-stream-offset': 'next' } : {}
+    const queues = [
+      { queue: 'q', consumerTag: 'a' },
+      { queue: 's', consumerTag: 'b', arguments: position },
+    ]
+    const consumer = client.basicConsumeMulti(queues, { prefetchCount: 10 })
+    await consumer.ready
+    const { channel } = await peer.next('basic.consume')
+    const args = { redelivered: false, exchange: '', routingKey: 'q' }
+    const send = (consumerTag: string, deliveryTag: number): void =>
+      peer.raw(contentOf(peer, channel, { ...args, consumerTag, deliveryTag }, 'x', undefined))
+    if (expected.with !== 'a stream') {
+      // It is known to be no stream when it has delivered.
+      send('b', 1)
+      const [message] = await texts(consumer, 1)
+      message?.ack()
+      await peer.next('basic.ack')
+    }
+    send('a', expected.with === 'a stream' ? 1 : 2)
+    await texts(consumer, 1)
+    peer.send(channel, 'basic.cancel', { consumerTag: 'a', noWait: true })
+    const nack = await peer.next('basic.nack')
+    const { deliveryTag, multiple } = expected
+    expect(nack.method.args).toEqual({ deliveryTag, multiple, requeue: true })
   })
 
   test('by the broker, while the prefetch count changes, is an end all the same', async () => {
