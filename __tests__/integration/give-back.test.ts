@@ -26,6 +26,8 @@ const MINUTE = 60_000
 const MESSAGES = 60
 const LIMIT = 20
 const ROUNDS = 25
+/** With a window of one message, a round counts at most twice: against the message in hand, and against the next one. */
+const MOST_DEAD = Math.floor((2 * ROUNDS) / LIMIT)
 /** From this release on, only what was rejected, or was lost with its channel or connection, counts towards the limit. */
 const NACKS_ARE_FREE = brokerIsAtLeast(4, 3)
 
@@ -107,12 +109,11 @@ describe(`a quorum queue with a delivery limit of ${LIMIT} and ${MESSAGES} messa
     ['gives it back by option, with a window of 50', { onLeave: 'requeue', prefetchCount: 50 }, false],
   ]
 
-  test.each(WAYS)(
-    `keeps all after ${ROUNDS} loops, each of which %s and is left, where the broker does not count that`,
+  test.each(NACKS_ARE_FREE ? WAYS : WAYS.filter(([, { prefetchCount }]) => prefetchCount === undefined))(
+    `keeps all but what is counted after ${ROUNDS} loops, each of which %s and is left`,
     async (_, options, nacks) => {
       const left = await breakAgainAndAgain(options, nacks)
-      if (NACKS_ARE_FREE) expect(left).toBe(MESSAGES)
-      else expect(left).toBeLessThanOrEqual(MESSAGES)
+      expect(left).toBeGreaterThanOrEqual(NACKS_ARE_FREE ? MESSAGES : MESSAGES - MOST_DEAD)
     },
     2 * MINUTE,
   )
@@ -124,20 +125,20 @@ describe(`a quorum queue with a delivery limit of ${LIMIT} and ${MESSAGES} messa
         breakAgainAndAgain(options, nacks),
         breakAgainAndAgain({ ...options, prefetchCount: 1 }, nacks),
       ])
-      expect(byDefault).toBe(one)
-      expect(one).toBeGreaterThanOrEqual(NACKS_ARE_FREE ? MESSAGES : MESSAGES - 2)
+      const mayDie = NACKS_ARE_FREE ? 0 : MOST_DEAD
+      expect(one).toBeGreaterThanOrEqual(MESSAGES - mayDie)
+      // Which of the two is counted, the message in hand or the next one, is chance.
+      expect(Math.abs(byDefault - one)).toBeLessThan(Math.max(mayDie, 1))
     },
     2 * MINUTE,
   )
 
-  test.each([{}, { prefetchCount: 50 }, { noAck: true }])(
-    `keeps what it would with a prefetch count of 1, or all, after ${ROUNDS} clients that close without having read (%j)`,
+  // A window of 50 that goes back 25 times is dead before RabbitMQ 4.3, whoever gives it back.
+  test.each([{}, { noAck: true }, ...(NACKS_ARE_FREE ? [{ prefetchCount: 50 }] : [])])(
+    `keeps all but what is counted after ${ROUNDS} clients that close without having read (%j)`,
     async options => {
       const left = await goAgainAndAgain(options, 'close')
-      if (NACKS_ARE_FREE) expect(left).toBe(MESSAGES)
-      // Before, each return counts, whoever gives it back: only a small window saves the others.
-      else if (options.prefetchCount === undefined)
-        expect(left).toBe(await goAgainAndAgain({ ...options, prefetchCount: 1 }, 'close'))
+      expect(left).toBeGreaterThanOrEqual(NACKS_ARE_FREE ? MESSAGES : MESSAGES - MOST_DEAD)
     },
     2 * MINUTE,
   )
@@ -147,8 +148,8 @@ describe(`a quorum queue with a delivery limit of ${LIMIT} and ${MESSAGES} messa
     async () => {
       const byDefault = await goAgainAndAgain({}, 'cut')
       const one = await goAgainAndAgain({ prefetchCount: 1 }, 'cut')
-      expect(byDefault).toBe(one)
-      expect(one).toBeGreaterThanOrEqual(MESSAGES - 2)
+      expect(one).toBeGreaterThanOrEqual(MESSAGES - MOST_DEAD)
+      expect(Math.abs(byDefault - one)).toBeLessThan(MOST_DEAD)
     },
     2 * MINUTE,
   )

@@ -39,7 +39,7 @@ export class ConsumerActor {
   readonly #name: string
   readonly #counts = new Map<string, number>()
   #streams = new Map<number, { reading: StreamReading; at: number }>()
-  #lastSettler: unknown
+  readonly #settlers = new WeakSet<Message['settler']>()
   #leaving: 'break' | 'throw' | undefined
   #abort = new AbortController()
   #turn = 0
@@ -199,8 +199,9 @@ export class ConsumerActor {
 
   #take(message: Message, loop: unknown): void {
     const { ledger } = this.#stage
-    if (message.settler !== this.#lastSettler) {
-      this.#lastSettler = message.settler
+    // What came by an earlier subscription may be handed out when the next one has begun.
+    if (!this.#settlers.has(message.settler)) {
+      this.#settlers.add(message.settler)
       this.fruitless = 0
     }
     const id = message.text()

@@ -21,6 +21,8 @@ interface Held {
 }
 
 export class Hand {
+  /** By the clock of `performance`: what was taken before may have gone back with its client. */
+  surrenderedUntil = 0
   #held: Held[] = []
   readonly #ledger: Ledger
   readonly #history: FaultHistory
@@ -93,7 +95,7 @@ export class Hand {
     }
     if (state === 'settled') this.#ledger.troubles.push(`${kind} of message ${id} was possible twice`)
     if (!took) {
-      if (!this.#history.endangers(held.since))
+      if (!this.#history.endangers(held.since) && held.since > this.surrenderedUntil)
         this.#ledger.troubles.push(`${kind} of message ${id} returned false, without a fault`)
       held.state = 'stale'
       this.#drop(held)

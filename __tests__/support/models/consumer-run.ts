@@ -10,7 +10,7 @@ import type { FrameProxy } from '../faults/frame-proxy.js'
 import type { TcpProxy } from '../faults/proxy.js'
 import { eventually } from '../outcome.js'
 import { ConsumerActor, type Stage } from './consumer-actor.js'
-import { Ledger } from './consumer-ledger.js'
+import { FaultHistory, Ledger } from './consumer-ledger.js'
 import { KINDS, type Plan, type Step } from './consumer-steps.js'
 
 /** Milliseconds for everything to be processed in the end, and for promises to settle. */
@@ -141,9 +141,16 @@ export class ConsumerRun implements Stage {
       (await this.#left()).every(({ consumerCount }) => consumerCount === 0),
     ).catch(() => troubles.push('there are consumers left at the broker'))
     await delay(20)
-    for (const { queue, messageCount } of await this.#left())
-      if (messageCount > 0) troubles.push(`${messageCount} messages came back to ${queue} in the end`)
+    for (const { queue, messageCount } of await this.#left()) await this.#checkLeft(queue, messageCount)
     return troubles
+  }
+
+  /** What is there again must be what a fault has kept from being settled. */
+  async #checkLeft(queue: string, count: number): Promise<void> {
+    for (let taken = 0; taken < count; taken++) {
+      const message = await this.#other.basicGet(queue, { noAck: true })
+      if (message !== null) this.ledger.takenOut(message.text(), true, new FaultHistory())
+    }
   }
 
   #newClient(): Client {
@@ -217,6 +224,7 @@ export class ConsumerRun implements Stage {
     })
     // What was settled before holds.
     for (const { history } of this.actors) history.add().ended = performance.now()
+    for (const { hand } of this.actors) hand.surrenderedUntil = Number.POSITIVE_INFINITY
     const closed = how === 'close' ? client.close() : client.drain({ timeout: PATIENCE })
     let over = false
     const closing = closed
@@ -229,7 +237,10 @@ export class ConsumerRun implements Stage {
       for (const { hand } of this.actors) hand.ackAll()
       await delay(5)
     }
-    for (const { hand } of this.actors) hand.ackAll()
+    for (const { hand } of this.actors) {
+      hand.ackAll()
+      hand.surrenderedUntil = performance.now()
+    }
     this.#client = this.#newClient()
     open(await this.#connect())
   }
