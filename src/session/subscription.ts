@@ -54,6 +54,8 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
   #sentBefore = 0
   /** Runs while the channel stays only for what is on its way to the queue. */
   #lingering: NodeJS.Timeout | undefined
+  /** Every queue has been consumed from. */
+  #begun = false
   /** What the broker refused. */
   #refusal: AmqpError | undefined
 
@@ -257,8 +259,11 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
     this.#state = 'ended'
     clearTimeout(this.#lingering)
     this.#deliveries.onChannelClosed()
+    const refusal = this.#refusal
     if (lost) this.#events.onEnd(connectionLost(error, this.#plan.context), 'lost')
-    else if (this.#refusal !== undefined) this.#events.onEnd(this.#refusal, 'refused')
+    else if (refusal !== undefined && this.#isOwnIdea(refusal))
+      this.#events.onEnd(this.#outdone(refusal), 'cancelled')
+    else if (refusal !== undefined) this.#events.onEnd(refusal, 'refused')
     else this.#events.onEnd(withContext(error, this.#plan.context), 'closed')
   }
 
@@ -269,6 +274,7 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
       const onReply = (): void => {
         if (--missing > 0) return
         this.#consumers.onStarted()
+        this.#begun = true
         resolve()
         this.#events.onReady()
       }
@@ -318,6 +324,17 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
     if (this.#state !== 'cancelling') return
     this.#state = 'cancelled'
     this.#closeWhenSettled()
+  }
+
+  /** The consumer ran, and its user has not asked for a change: another prefetch count, or going on, was refused. */
+  #isOwnIdea({ operation }: AmqpError): boolean {
+    return this.#begun && operation === this.#plan.context.operation
+  }
+
+  /** The consumer has made way for a new one, which the broker has refused, probably since the queue was deleted just then. */
+  #outdone(refusal: AmqpError): AmqpError {
+    const text = `the broker does not let the consumer go on: ${refusal.message}`
+    return new ConsumerCancelledError(text, { ...this.#plan.context, cause: refusal })
   }
 
   #cancellation({ queue }: QueueConsumer, held: number): AmqpError {

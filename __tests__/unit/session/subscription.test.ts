@@ -303,6 +303,24 @@ describe('the end of a consumer', () => {
     expect(nack.method.args).toEqual({ deliveryTag, multiple, requeue: true })
   })
 
+  test('by the deletion of its queue says so, though the broker refuses the next consumer first', async () => {
+    const { peer, consumer, channel, deliver } = await consumerOf({ onCancel: 'end' })
+    peer.on('basic.consume', () => peer.closeChannel(channel, 404, 'NOT_FOUND - no queue', 'basic.consume'))
+    const iterator = consumer[Symbol.asyncIterator]()
+    for (let number = 1; number <= 8; number++) {
+      const step = iterator.next()
+      deliver('tag', String(number))
+      ;(await step).value?.ack()
+      await peer.next('basic.ack')
+    }
+    const step = iterator.next()
+    deliver('tag', '9')
+    await step
+    const error = await errorOf(iterator.next())
+    expect(error).toMatchObject({ code: 'CONSUMER_CANCELLED', operation: 'basicConsume' })
+    expect(error.cause).toMatchObject({ code: 'NOT_FOUND' })
+  })
+
   test('by the broker, while the prefetch count changes, is an end all the same', async () => {
     const { peer, consumer, channel } = await consumerOf({ prefetchCount: 1 })
     for (const name of ['basic.consume', 'basic.cancel'] as const) peer.on(name, () => undefined)
