@@ -6,6 +6,7 @@ import type { Connection } from '../connection/connection.js'
 import { CommandInvalidError } from '../errors.js'
 import type { QueueConsumer } from './queue-consumer.js'
 import { type Settlement, UnackedDeliveries } from './settlement.js'
+import type { DeliveryWindow } from './wire-consumers.js'
 
 const ACK: Settlement = { kind: 'ack', multiple: false }
 /** More deliveries than this beyond the prefetch count break the protocol. */
@@ -13,7 +14,7 @@ const MOST_BEYOND_PREFETCH = 1000
 /** RabbitMQ before 3.11 delivers a stream in whole chunks, of some thousand messages each. */
 const MOST_BEYOND_OF_STREAMS = 65_536
 
-export class Deliveries {
+export class Deliveries implements DeliveryWindow {
   readonly #unacked: UnackedDeliveries
   readonly #consumers: readonly QueueConsumer[]
   /** The one queue that all come from, or else where each comes from. */
@@ -52,10 +53,10 @@ export class Deliveries {
   /** The broker has delivered all that the prefetch count of a consumer allows, and knows of no settlement of that. */
   isFull(consumer: QueueConsumer): boolean {
     const { before, prefetch } = consumer
-    if (before === undefined || this.top - before < prefetch) return false
-    return (
-      this.#unacked.unsentBehind(before).filter(tag => this.sourceOf(tag) === consumer).length >= prefetch
-    )
+    // Most are not full, which needs no counting.
+    if (before === undefined || this.top - before < prefetch || this.#unacked.unsent < prefetch) return false
+    const unsent = this.#unacked.unsentBehind(before).filter(tag => this.sourceOf(tag) === consumer)
+    return unsent.length >= prefetch
   }
 
   /** Sends no acks until they are released, or for a short time, unless other frames need them to. */

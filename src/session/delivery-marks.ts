@@ -117,6 +117,15 @@ export class DeliveryMarks {
     return tags
   }
 
+  /** All behind a tag that are not settled, in order. */
+  unsettledBehind(tag: number): number[] {
+    const tags = [...(this.#late?.keys() ?? [])].filter(late => late > tag)
+    for (let each = Math.max(tag, this.#floor) + 1; each <= this.#top; each++) {
+      if (this.#at(each) !== SETTLED) tags.push(each)
+    }
+    return tags
+  }
+
   /** Moves the floor up to the first that is not settled. */
   raiseFloor(): void {
     while (this.#floor < this.#top && this.#at(this.#floor + 1) === SETTLED) this.#floor++

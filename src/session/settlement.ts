@@ -85,15 +85,17 @@ export class UnackedDeliveries implements FlushListener {
     return this.#marks.outstanding()
   }
 
-  /** The tags behind this one of whose settlement the broker does not know yet, in order. */
+  /** The tags behind this one of whose settlement the broker does not know yet. */
   unsentBehind(tag: number): number[] {
-    const tags: number[] = []
-    const firstAutoAcked = this.#autoAcked - this.#autoAckCount + 1
-    for (let each = tag + 1; each <= this.top; each++) {
-      const isAutoAcked = each >= firstAutoAcked && each <= this.#autoAcked
-      if (isAutoAcked || this.#marks.get(each) !== SETTLED) tags.push(each)
-    }
-    return tags
+    const autoAcked: number[] = []
+    const before = Math.max(tag, this.#autoAcked - this.#autoAckCount)
+    for (let each = before + 1; each <= this.#autoAcked; each++) autoAcked.push(each)
+    return [...autoAcked, ...this.#marks.unsettledBehind(tag)]
+  }
+
+  /** How many deliveries there are of whose settlement the broker does not know yet. */
+  get unsent(): number {
+    return this.#count + this.#due.length + this.#autoAckCount
   }
 
   /**

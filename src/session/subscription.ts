@@ -23,7 +23,7 @@ import { indexOfLaterTag, type QueueConsumer, type SubscribedQueue } from './que
 import type { Settlement, Settler } from './settlement.js'
 import { probeStream } from './stream-probe.js'
 import type { SubscriptionEvents, SubscriptionPlan } from './subscription-types.js'
-import { WireConsumers, type WireConsumersHost } from './wire-consumers.js'
+import { type DeliveryWindow, WireConsumers, type WireConsumersHost } from './wire-consumers.js'
 
 /** What a subscription tells its session. */
 export interface SubscriptionOwner {
@@ -155,20 +155,8 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
     })
   }
 
-  get lastTaken(): number {
-    return this.#deliveries.top
-  }
-
-  isFull(consumer: QueueConsumer): boolean {
-    return this.#deliveries.isFull(consumer)
-  }
-
-  holdAcks(): void {
-    this.#deliveries.hold()
-  }
-
-  releaseAcks(): void {
-    this.#deliveries.release()
+  get deliveries(): DeliveryWindow {
+    return this.#deliveries
   }
 
   /** Has the broker deliver as little as possible. Resolves when what came before can be given back. */
@@ -261,8 +249,8 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
     this.#deliveries.onChannelClosed()
     const refusal = this.#refusal
     if (lost) this.#events.onEnd(connectionLost(error, this.#plan.context), 'lost')
-    else if (refusal !== undefined && this.#isOwnIdea(refusal))
-      this.#events.onEnd(this.#outdone(refusal), 'cancelled')
+    else if (refusal !== undefined && this.#isOfRenewal(refusal))
+      this.#events.onEnd(this.#renewalRefused(refusal), 'cancelled')
     else if (refusal !== undefined) this.#events.onEnd(refusal, 'refused')
     else this.#events.onEnd(withContext(error, this.#plan.context), 'closed')
   }
@@ -295,7 +283,7 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
       this.giveBack([deliveryTag])
       return undefined
     }
-    if (consumer.wanted > 0 && this.isFull(consumer)) this.#retry(consumer)
+    if (consumer.wanted > 0 && this.#deliveries.isFull(consumer)) this.#retry(consumer)
     return deliveryTag
   }
 
@@ -327,12 +315,12 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
   }
 
   /** The consumer ran, and its user has not asked for a change: another prefetch count, or going on, was refused. */
-  #isOwnIdea({ operation }: AmqpError): boolean {
+  #isOfRenewal({ operation }: AmqpError): boolean {
     return this.#begun && operation === this.#plan.context.operation
   }
 
   /** The consumer has made way for a new one, which the broker has refused, probably since the queue was deleted just then. */
-  #outdone(refusal: AmqpError): AmqpError {
+  #renewalRefused(refusal: AmqpError): AmqpError {
     const text = `the broker does not let the consumer go on: ${refusal.message}`
     return new ConsumerCancelledError(text, { ...this.#plan.context, cause: refusal })
   }

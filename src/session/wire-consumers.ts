@@ -19,13 +19,19 @@ export interface WireConsumersHost {
   cancelNoWait(consumerTag: string): void
   /** Asks the broker whether a queue is a stream; undefined if it does not say. Never rejects. */
   isStream(queue: string): Promise<boolean | undefined>
-  /** The last delivery tag before the delivery that is being taken. */
-  readonly lastTaken: number
-  /** The broker has delivered all that the prefetch count allows to the present consumer, and knows of no settlement. */
+  /** What was delivered on the channel. */
+  readonly deliveries: DeliveryWindow
+}
+
+/** How much of what the broker may deliver is there. */
+export interface DeliveryWindow {
+  /** The last delivery tag. */
+  readonly top: number
+  /** The broker has delivered all that the prefetch count of a consumer allows, and knows of no settlement of that. */
   isFull(consumer: QueueConsumer): boolean
-  /** Sends no acks for a short time, so that consumers become full. */
-  holdAcks(): void
-  releaseAcks(): void
+  /** Sends no acks until they are released, or for a short time, so that consumers become full. */
+  hold(): void
+  release(): void
 }
 
 /** So many tags are still known after their consumers have made way for others. */
@@ -83,7 +89,7 @@ export class WireConsumers {
     if (consumer !== undefined) {
       this.#last = consumer
       this.#lastTag = Uint8Array.from(bytes.subarray(at, end))
-      if (tag === consumer.tag) consumer.before ??= this.#host.lastTaken
+      if (tag === consumer.tag) consumer.before ??= this.#host.deliveries.top
     }
     return consumer
   }
@@ -91,8 +97,11 @@ export class WireConsumers {
   /** Gives each queue a new consumer with another prefetch count, at once: what is on its way may change its order. */
   async renew(count: number, context: ErrorContext): Promise<void> {
     const renewed = await this.#changeable(count)
+    if (!this.#host.isLive) return
     const qos = this.#ask(this.#qosRequest(count), context)
-    await Promise.all([qos, ...renewed.map(consumer => this.#renew(consumer, count, context))])
+    const requests = renewed.map(consumer => this.#renew(consumer, count, context))
+    this.#host.deliveries.release()
+    await Promise.all([qos, ...requests])
   }
 
   /**
@@ -102,11 +111,11 @@ export class WireConsumers {
   async renewInOrder(count: number): Promise<void> {
     const wanting = await this.#changeable(count)
     const renewed = wanting.filter(consumer => this.#keepsOrder(consumer))
-    for (const consumer of wanting) consumer.wanted = count
+    for (const consumer of wanting) if (!renewed.includes(consumer)) consumer.wanted = count
     const qos = renewed.length === 0 ? undefined : this.#ask(this.#qosRequest(count))
     const requests = renewed.map(consumer => this.#renew(consumer, count))
-    if (renewed.length < wanting.length) this.#host.holdAcks()
-    else this.#host.releaseAcks()
+    if (renewed.length < wanting.length) this.#host.deliveries.hold()
+    else this.#host.deliveries.release()
     await Promise.all([qos, ...requests])
   }
 
@@ -126,6 +135,7 @@ export class WireConsumers {
    * place, and so does that of a stream, which is not taken anything from.
    */
   async pause(): Promise<void> {
+    for (const consumer of this.all) consumer.wanted = 0
     const pausing = this.#running.filter(({ queue, maybeStream }) => !queue.exclusive && !maybeStream)
     for (const consumer of pausing) consumer.paused = true
     const lasting = pausing.filter(({ queue }) => queue.outlivesConsumers)
@@ -164,6 +174,8 @@ export class WireConsumers {
 
   /** The consumers that are to get another prefetch count. What their queues are, the broker has said by then. */
   async #changeable(count: number): Promise<QueueConsumer[]> {
+    // This count takes the place of one that some of them wait for.
+    for (const consumer of this.all) consumer.wanted = 0
     const changeable = this.#running.filter(
       // Nobody else waits for what an exclusive consumer holds: it can do without the change, not without the queue.
       ({ paused, prefetch, queue }) => !paused && (queue.exclusive ? count > prefetch : count !== prefetch),
@@ -185,13 +197,12 @@ export class WireConsumers {
    * a cancelled consumer of a quorum queue goes back, and another that begins at the same time may be ahead of it.
    */
   #keepsOrder(consumer: QueueConsumer): boolean {
-    return consumer.isResumable || this.#host.isFull(consumer)
+    return consumer.isResumable || this.#host.deliveries.isFull(consumer)
   }
 
   /** Gives a queue a new consumer in place of the old one. */
   async #renew(consumer: QueueConsumer, count: number, context = this.#context): Promise<void> {
     const { tag: oldTag, queue } = consumer
-    consumer.wanted = 0
     consumer.prefetch = count
     this.#takeNewTag(consumer)
     const cancel = () => this.#cancel(oldTag, context)

@@ -219,3 +219,34 @@ test('an automatic ack covers what its user has acked before it, and what nobody
   expect([unacked.count, metrics.settled]).toEqual([1, 3])
   expect(acks()).toEqual([[3, true]])
 })
+
+describe('what the broker does not know to be settled', () => {
+  test('is what is outstanding, or acked in this round, also automatically', () => {
+    const { unacked, outbox } = unackedWith(6)
+    unacked.autoAck(1, false)
+    unacked.autoAck(2, false)
+    unacked.settle(4, ACK)
+    unacked.settle(5, NACK)
+    expect(unacked.unsent).toBe(5)
+    expect(unacked.unsentBehind(0)).toEqual([1, 2, 3, 4, 6])
+    expect(unacked.unsentBehind(1)).toEqual([2, 3, 4, 6])
+    outbox.flush()
+    expect(unacked.unsent).toBe(2)
+    expect(unacked.unsentBehind(0)).toEqual([3, 6])
+    expect(unacked.unsentBehind(3)).toEqual([6])
+  })
+
+  test('is known where one delivery stays unsettled long after those behind it', () => {
+    const { unacked, outbox } = unackedWith(1)
+    for (let tag = 2; tag <= 5000; tag++) {
+      unacked.add(tag)
+      unacked.settle(tag, ACK)
+      if (tag % 20 === 0) outbox.flush()
+    }
+    unacked.add(5001)
+    outbox.flush()
+    expect(unacked.unsentBehind(0)).toEqual([1, 5001])
+    expect(unacked.unsentBehind(1)).toEqual([5001])
+    expect(unacked.unsent).toBe(2)
+  })
+})

@@ -136,6 +136,24 @@ describe('a change of the prefetch count', () => {
     ])
   })
 
+  test('that nobody asked for is given up for the one that the user asks for', async () => {
+    const { peer, consumer, channel, deliver } = await consumerOf({})
+    const iterator = consumer[Symbol.asyncIterator]()
+    for (let number = 1; number <= 8; number++) {
+      const step = iterator.next()
+      deliver('tag', String(number))
+      ;(await step).value?.ack()
+      await peer.next('basic.ack')
+    }
+    const step = iterator.next()
+    await turns(3)
+    await consumer.qos(1)
+    deliver('tag', '9')
+    ;(await step).value?.ack()
+    await peer.next('basic.ack')
+    expect(heard(peer, channel).slice(START.length + 8)).toEqual(['basic.qos', 'basic.ack'])
+  })
+
   test('is not sent where nothing changes, and counts in what basicConsume was told at once', async () => {
     const { peer, client, consumer, channel } = await consumerOf({ prefetchCount: 4 })
     await consumer.qos(4)
