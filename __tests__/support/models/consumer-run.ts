@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { Client } from '../../../src/index.js'
+import { brokerIsAtLeast } from '../broker/broker.js'
 import type { FrameProxy } from '../faults/frame-proxy.js'
 import type { TcpProxy } from '../faults/proxy.js'
 import { eventually } from '../outcome.js'
@@ -256,6 +257,11 @@ export class ConsumerRun implements Stage {
     const faults = readers.map(({ history }) => history.add())
     const began = performance.now()
     await this.#other.queueDelete(this.nameOf(queue))
+    // RabbitMQ 3.10 tells no consumer of it where a quorum queue is declared again at once, whatever the client.
+    if (KINDS[queue] === 'quorum' && !brokerIsAtLeast(4)) {
+      const isTold = ({ consumer }: ConsumerActor): boolean => consumer?.state.name !== 'running'
+      await eventually(() => readers.every(isTold))
+    }
     await this.#declare(this.#other, queue)
     for (const reader of readers) {
       reader.fruitless += 2
