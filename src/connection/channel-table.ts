@@ -33,6 +33,11 @@ export class ChannelTable {
     return this.open.filter(channel => channel !== undefined).length
   }
 
+  /** Whether one of them is being closed: its number will be free. */
+  get isClosing(): boolean {
+    return this.open.some(channel => channel?.isOpen === false)
+  }
+
   add(channel: Channel): void {
     this.open[channel.number] = channel
     if (channel.number <= this.#reserved) this.#opened.add(channel.number)

@@ -92,7 +92,7 @@ export interface ChannelHost {
 export class Channel {
   readonly number: number
   readonly #host: ChannelHost
-  readonly #listener: ChannelListener
+  #listener: ChannelListener
   readonly #assembly: Assembly
   readonly #pending = new Deque<PendingRequest>()
   readonly #reader = new Reader(Buffer.alloc(0))
@@ -109,6 +109,11 @@ export class Channel {
   /** Requests may be made. */
   get isOpen(): boolean {
     return this.#state === 'open' || this.#state === 'opening'
+  }
+
+  /** It belongs to somebody else from now on: nothing is in progress on it, and nothing was left on it. */
+  reassign(listener: ChannelListener): void {
+    this.#listener = listener
   }
 
   /** Makes a request; further ones may follow at once, since replies come in order. */

@@ -46,8 +46,20 @@ export interface ConnectionEvents {
   onUnblocked(): void
   /** The transport takes more, after a pause. */
   onWritable(): void
+  /** All channels are in use: one that its user can do without. */
+  giveWay(): Channel | undefined
+  /** A channel is closed: its number is free. */
+  onChannelFree(): void
   /** The connection has ended. Its channels are told after this. */
   onEnd(loss: ConnectionLoss): void
+}
+
+/** How a channel is opened. */
+export interface ChannelOptions {
+  /** The number, of the reserved ones; else any that is free. */
+  readonly reserved?: number
+  /** For whom it is opened, in errors. */
+  readonly context?: ErrorContext
 }
 
 type State =
@@ -128,29 +140,42 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     return this.#state.name === 'closing' || this.#state.name === 'ended' ? this.#state.reason : undefined
   }
 
+  /** A channel is being closed: its number will be free. */
+  get isClosingChannels(): boolean {
+    return this.#channels.isClosing
+  }
+
   /**
    * Opens a channel, on any free number or a reserved one. Requests may follow at once.
    * Throws {@link ResourceError} if the connection has no channel left, or none of that number.
    */
-  openChannel(listener: ChannelListener, reserved?: number): Channel {
+  openChannel(listener: ChannelListener, { reserved, context = {} }: ChannelOptions = {}): Channel {
     if (this.endReason !== undefined) throw this.endReason
-    const number = reserved ?? this.#channels.takeNumber()
     if (reserved !== undefined && reserved > this.#channels.max) {
       throw new ResourceError(
         `channel ${reserved} is beyond the ${this.#channels.max} that the broker allows (channelMax)`,
       )
     }
-    if (number === undefined) {
-      throw new ResourceError(`all ${this.#channels.max} channels of the connection are in use (channelMax)`)
-    }
+    const number = reserved ?? this.#channels.takeNumber()
+    if (number === undefined) return this.#takeOver(listener)
     const channel = new Channel(number, this, listener)
     this.#channels.add(channel)
-    channel.ask(OPEN, {}, ignore, ignore)
+    channel.ask(OPEN, context, ignore, ignore)
     return channel
   }
 
   onChannelClosed(channel: Channel): void {
     this.#channels.remove(channel.number)
+    this.#events.onChannelFree()
+  }
+
+  #takeOver(listener: ChannelListener): Channel {
+    const channel = this.#events.giveWay()
+    if (channel === undefined) {
+      throw new ResourceError(`all ${this.#channels.max} channels of the connection are in use (channelMax)`)
+    }
+    channel.reassign(listener)
+    return channel
   }
 
   /** Closes the connection gracefully: everything on it ends with `reason`, and what was written leaves. */

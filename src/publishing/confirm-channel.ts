@@ -48,7 +48,7 @@ export class ConfirmChannel extends ChannelListener {
   constructor(connection: PublishConnection, host: ConfirmChannelHost, reserved?: number) {
     super()
     this.#host = host
-    this.#channel = connection.openChannel(this, reserved)
+    this.#channel = connection.openChannel(this, reserved === undefined ? {} : { reserved })
     this.#barriers = new Barriers(this.#channel, () => this.#onBarrier())
   }
 

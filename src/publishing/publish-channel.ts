@@ -20,7 +20,7 @@ export interface PublishConnection {
   /** The broker's reason not to take publishes for now (connection.blocked). */
   readonly blocked: string | undefined
   /** Opens the channel of a reserved number, or any that is free. Throws {@link ResourceError} if there is none. */
-  openChannel(listener: ChannelListener, reserved?: number): Channel
+  openChannel(listener: ChannelListener, options?: { readonly reserved?: number }): Channel
 }
 
 export interface PublishChannel {

@@ -52,7 +52,7 @@ class UnconfirmedChannel extends ChannelListener implements PublishChannel, Flus
     super()
     this.#host = host
     this.#connection = connection
-    this.#channel = connection.openChannel(this, number)
+    this.#channel = connection.openChannel(this, { reserved: number })
   }
 
   /** What is risky waits until the broker has dealt with what is written: else its error might be that of another one. */

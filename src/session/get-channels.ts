@@ -42,6 +42,11 @@ export class GetChannels {
     for (const channel of this.#channels.values()) channel.surrender()
   }
 
+  /** The spare channel, for somebody else. */
+  giveWay(): Channel | undefined {
+    return this.#spare?.idle === true ? this.#spare.giveWay() : undefined
+  }
+
   /** The connection is gone. */
   end(): void {
     this.#channels.clear()
@@ -82,11 +87,12 @@ export class GetChannels {
     try {
       // If another get closes the channel, that is not this one's failure: it gets another channel.
       let reply: Reply | undefined
-      let channel: GetChannel
-      do {
-        channel = this.#channelOf(queue)
-        reply = await channel.get(request, ticket)
-      } while (reply === undefined)
+      let channel: GetChannel | Promise<void> | undefined
+      while (reply === undefined || !(channel instanceof GetChannel)) {
+        channel = this.#channelOrRoom(queue, ticket)
+        if (channel instanceof GetChannel) reply = await channel.get(request, ticket)
+        else await channel
+      }
       const { method, oversized } = reply
       const unwanted = oversized !== undefined || ticket.settled
       if (unwanted && method.name === 'basic.get-ok') channel.giveBack([method.args.deliveryTag])
@@ -102,6 +108,17 @@ export class GetChannels {
     return new ResourceError(
       `the message at the head of queue '${queue}' has ${size} bytes, beyond maxMessageSize (${maxMessageSize})`,
     )
+  }
+
+  /** A channel; where operations hold all that the connection has left, what resolves when there may be one. */
+  #channelOrRoom(queue: string, { context }: Outcome<unknown>): GetChannel | Promise<void> {
+    try {
+      return this.#channelOf(queue)
+    } catch (error) {
+      const room = error instanceof ResourceError ? this.#lanes.room(context) : undefined
+      if (room === undefined) throw error
+      return room
+    }
   }
 
   #channelOf(queue: string): GetChannel {
@@ -201,9 +218,14 @@ class GetChannel extends ChannelListener implements Settler {
   }
 
   close(): void {
+    this.giveWay().close(new ConnectionClosedError('the channel was idle'))
+  }
+
+  /** It is not used for getting any more. */
+  giveWay(): Channel {
     this.#channels.onClosed(this)
     this.#unacked.onFlush()
-    this.#channel.close(new ConnectionClosedError('the channel was idle'))
+    return this.#channel
   }
 
   override onClosed(): void {

@@ -1,13 +1,14 @@
 /**
  * Owns the operation lanes: a bounded pool of channels, each with one operation at a time, so that a failing operation
- * takes down its own channel and nothing else. Lanes that a burst needed are closed again when it is over. Knows nothing
- * of what the operations are.
+ * takes down its own channel and nothing else. Lanes that a burst needed are closed again when it is over, and an idle one
+ * gives way to whoever needs a channel. Knows nothing of what the operations are.
  */
 import { type Channel, ChannelListener, type Reply } from '../connection/channel.js'
 import type { Connection } from '../connection/connection.js'
 import type { Request } from '../connection/request.js'
-import { ConnectionClosedError, ResourceError } from '../errors.js'
+import { ConnectionClosedError, type ErrorContext, ResourceError } from '../errors.js'
 import type { Outcome } from '../ticket.js'
+import { Deque } from '../util/deque.js'
 import { Slots, type Task } from '../util/slots.js'
 
 /** How long lanes may stand idle before they are closed. */
@@ -18,11 +19,21 @@ const KEPT_LANES = 1
 /** A lane carries requests only: whatever else the broker might send there means nothing. */
 const NO_LISTENER = new ChannelListener()
 
+/** Somebody who waits for a lane. Must not throw. */
+interface Waiting {
+  take(lane: Channel): void
+  fail(error: unknown): void
+}
+
 export class Lanes {
   readonly #connection: Connection
   readonly #slots: Slots
   readonly #maxWaiting: number
   readonly #idle: Channel[] = []
+  /** How many lanes are in use. */
+  #busy = 0
+  /** Those that wait for a lane, while the connection has no channel left. */
+  readonly #waiting = new Deque<Waiting>()
   /** The fewest lanes that were idle since the timer was set: these nobody needs. */
   #leastIdle = 0
   #timer: NodeJS.Timeout | undefined
@@ -46,54 +57,124 @@ export class Lanes {
     this.#slots.run(leave => (ticket.settled ? leave() : task(leave)))
   }
 
-  /** Runs a request on a lane; `result` makes the outcome of the reply. */
+  /** Runs a request on a lane when its turn comes; `result` makes the outcome of the reply. */
   run<T>(ticket: Outcome<T>, request: Request, result: (reply: Reply) => T): void {
-    this.admit(ticket, leave => {
-      let lane: Channel | undefined
-      // An abandoned request keeps its lane until the reply has come: the lane is then as good as new.
-      const end = (): void => {
-        if (lane !== undefined) this.giveBack(lane)
-        leave()
-      }
-      const fail = (error: unknown): void => {
-        ticket.fail(error)
-        end()
-      }
-      const onReply = (reply: Reply): void => {
-        try {
-          ticket.resolve(result(reply))
-        } catch (error) {
-          ticket.fail(error)
+    this.admit(ticket, leave => this.runNow(ticket, request, result, leave))
+  }
+
+  /** Runs a request as soon as there is a lane, whatever else waits for its turn. Calls `leave` when it is done. */
+  runNow<T>(ticket: Outcome<T>, request: Request, result: (reply: Reply) => T, leave: () => void): void {
+    const fail = (error: unknown): void => {
+      ticket.fail(error)
+      leave()
+    }
+    this.#acquire(ticket.context, {
+      fail,
+      take: lane => {
+        // An abandoned request keeps its lane until the reply has come: the lane is then as good as new.
+        const end = (): void => {
+          this.#giveBack(lane)
+          leave()
         }
-        end()
-      }
-      try {
-        lane = this.acquire()
-        lane.ask(request, ticket.context, onReply, fail)
-      } catch (error) {
-        fail(error)
-      }
+        const onReply = (reply: Reply): void => {
+          try {
+            ticket.resolve(result(reply))
+          } catch (error) {
+            ticket.fail(error)
+          }
+          end()
+        }
+        if (ticket.settled) end()
+        else {
+          lane.ask(request, ticket.context, onReply, error => {
+            ticket.fail(error)
+            end()
+          })
+        }
+      },
     })
   }
 
-  /** Takes an idle lane, or opens one. Throws {@link ResourceError} if the connection has no channel left. */
-  acquire(): Channel {
-    const lane = this.#idle.pop() ?? this.#connection.openChannel(NO_LISTENER)
+  /** Resolves when there may be a channel that somebody can have; undefined if all are in use for other purposes. */
+  room(context: ErrorContext): Promise<void> | undefined {
+    if (!this.#mayWait) return undefined
+    return new Promise((resolve, reject) => {
+      this.#acquire(context, {
+        fail: reject,
+        take: lane => {
+          this.#giveBack(lane)
+          resolve()
+        },
+      })
+    })
+  }
+
+  /** A channel for somebody else, if there is one that nobody uses: it is as good as new. */
+  giveWay(): Channel | undefined {
+    const lane = this.#idle.pop()
     this.#leastIdle = Math.min(this.#leastIdle, this.#idle.length)
     return lane
   }
 
-  /** Gives a lane back; one that the broker has closed is forgotten. */
-  giveBack(lane: Channel): void {
-    if (!lane.isOpen) return
-    this.#idle.push(lane)
-    if (this.#timer === undefined && this.#idle.length > KEPT_LANES) this.#watchIdle()
+  /** A channel of the connection is closed: its number may serve somebody who waits. */
+  onChannelFree(): void {
+    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
+      try {
+        const lane = this.#idle.pop() ?? this.#connection.openChannel(NO_LISTENER)
+        this.#waiting.shift()
+        this.#use(lane, next)
+      } catch (error) {
+        if (error instanceof ResourceError && this.#mayWait) return
+        this.#waiting.shift()
+        next.fail(error)
+      }
+    }
   }
 
   /** The connection is gone. */
   end(): void {
     clearTimeout(this.#timer)
     this.#idle.length = 0
+    // They learn the reason from the connection.
+    this.onChannelFree()
+  }
+
+  /** There will be a channel: another lane is given back, or a channel is being closed. */
+  get #mayWait(): boolean {
+    return this.#busy > 0 || this.#connection.isClosingChannels
+  }
+
+  /** Hands over an idle lane, or a new one; if the connection has no channel left, as soon as there is one. */
+  #acquire(context: ErrorContext, waiting: Waiting): void {
+    const idle = this.giveWay()
+    if (idle !== undefined) {
+      this.#use(idle, waiting)
+      return
+    }
+    let lane: Channel
+    try {
+      lane = this.#connection.openChannel(NO_LISTENER, { context })
+    } catch (error) {
+      if (error instanceof ResourceError && this.#mayWait) this.#waiting.push(waiting)
+      else waiting.fail(error)
+      return
+    }
+    this.#use(lane, waiting)
+  }
+
+  #use(lane: Channel, { take }: Waiting): void {
+    this.#busy++
+    take(lane)
+  }
+
+  /** A lane that the broker has closed is forgotten. */
+  #giveBack(lane: Channel): void {
+    this.#busy--
+    if (lane.isOpen) {
+      this.#idle.push(lane)
+      if (this.#timer === undefined && this.#idle.length > KEPT_LANES) this.#watchIdle()
+    }
+    if (this.#waiting.length > 0) this.onChannelFree()
   }
 
   #watchIdle(): void {

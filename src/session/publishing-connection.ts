@@ -77,6 +77,13 @@ export class PublishingConnection implements ConnectionEvents {
     this.#listener?.onWritable()
   }
 
+  /** Publishing itself sees to it that it gets by with the channels that there are. */
+  giveWay(): undefined {
+    return undefined
+  }
+
+  onChannelFree(): void {}
+
   /** The separate connection has ended. */
   onEnd({ reason }: ConnectionLoss): void {
     if (this.#state.name === 'separate' && !this.#ended.signal.aborted) this.#host.onPublishingLost(reason)

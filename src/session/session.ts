@@ -4,7 +4,7 @@
  */
 
 import type { ServerInfo } from '../client-state.js'
-import type { Reply } from '../connection/channel.js'
+import type { Channel, Reply } from '../connection/channel.js'
 import { Connection, type ConnectionEvents } from '../connection/connection.js'
 import type { ConnectionConfig } from '../connection/connection-config.js'
 import type { Metrics } from '../connection/metrics.js'
@@ -118,6 +118,11 @@ export class Session
     this.#lanes.run(outcome, request, result)
   }
 
+  /** The same, ahead of all that wait for their turn; `leave` is called when the lane is free again. */
+  callNow<T>(outcome: Outcome<T>, request: Request, result: (reply: Reply) => T, leave: () => void): void {
+    this.#lanes.runNow(outcome, request, result, leave)
+  }
+
   /** Gets a message that is to be settled, by a request of basic.get for that queue. */
   get<T>(
     outcome: Outcome<T>,
@@ -188,6 +193,14 @@ export class Session
 
   onWritable(): void {
     this.#publishing.onWritable()
+  }
+
+  giveWay(): Channel | undefined {
+    return this.#lanes.giveWay() ?? this.#getting.giveWay()
+  }
+
+  onChannelFree(): void {
+    this.#lanes.onChannelFree()
   }
 
   onEnd({ reason, blamed }: ConnectionLoss): void {

@@ -74,7 +74,7 @@ export class Subscription extends ChannelListener implements Settler, WireConsum
     const { queues, prefetch, context } = plan
     this.#consumers = new WireConsumers(this, queues, prefetch, connection.outbox.frameMax, context)
     const requests = this.#consumers.startRequests(prefetch)
-    this.#channel = connection.openChannel(this)
+    this.#channel = connection.openChannel(this, { context })
     this.#deliveries = new Deliveries(connection, this.#channel.number, this.#consumers.all)
     this.#deliveries.grant(prefetch)
     this.ready = quiet(this.#start(requests))

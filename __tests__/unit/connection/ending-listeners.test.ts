@@ -47,6 +47,8 @@ async function connected(onEnd: ConnectionEvents['onEnd'] = () => undefined) {
     onBlocked: () => undefined,
     onUnblocked: () => undefined,
     onWritable: () => undefined,
+    giveWay: () => undefined,
+    onChannelFree: () => undefined,
     onEnd: loss => {
       ended.push(loss.reason.name)
       onEnd(loss)
