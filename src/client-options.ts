@@ -128,6 +128,7 @@ export interface ClientOptions {
   /**
    * What publishes and operations do while there is no connection: wait for the next one, within the limits of
    * `maxPendingPublishes`, `maxPendingPublishBytes` and `maxPendingOperations`, or reject with `ConnectionBrokenError`.
+   * `fail` also ends those that are in progress when the connection is lost. Consumers come back either way.
    * @default 'wait'
    */
   whileOffline?: 'wait' | 'fail'

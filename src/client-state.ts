@@ -28,9 +28,12 @@ export interface TopologyEntity {
   readonly name: string
 }
 
-/** A reconnect attempt. */
+/** An attempt to reconnect, or with `retryInitial` to connect once more. */
 export interface ReconnectAttempt {
-  /** The number of the attempt since the connection was lost: 1, 2, ... */
+  /**
+   * The number of the attempt: 1, 2, ... since the connection was lost. If the new connection is lost soon, within a
+   * second or the limit of the delay before it, that counts as an attempt that failed: the number goes on.
+   */
   readonly attempt: number
   /** Milliseconds until the attempt starts. */
   readonly delay: number
@@ -43,8 +46,8 @@ export interface ReconnectAttempt {
 /** The state of a client. */
 export type ClientState =
   | { readonly name: 'idle' }
-  /** `attempt` counts from 1. */
-  | { readonly name: 'connecting'; readonly attempt: number }
+  /** `attempt` counts from 1; `error` is what the attempt before came to (`retryInitial`). */
+  | { readonly name: 'connecting'; readonly attempt: number; readonly error: Error | undefined }
   /** `blocked` is the broker's reason if it currently accepts no messages. */
   | { readonly name: 'open'; readonly server: ServerInfo; readonly blocked: string | undefined }
   /** The connection was lost at `since`; `error` is the latest error. */

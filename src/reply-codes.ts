@@ -2,11 +2,13 @@
  * Owns what an error of the broker means beyond its class: whether time may cure it, and whether something that this
  * client sent ended the connection; and the code for what a peer did wrong.
  */
+import { CHANNEL_OPEN } from './codec/methods.gen.js'
 import {
   CHANNEL_ERROR,
   COMMAND_INVALID,
   FRAME_ERROR,
   INTERNAL_ERROR,
+  NOT_ALLOWED,
   RESOURCE_ERROR,
   SYNTAX_ERROR,
   UNEXPECTED_FRAME,
@@ -44,6 +46,16 @@ export function isLocked(error: unknown): boolean {
     error instanceof ResourceLockedError ||
     (error instanceof AccessRefusedError && error.message.includes('exclusive use'))
   )
+}
+
+/** The broker allows this user no further channel (RabbitMQ, "User Limits"). */
+export function isChannelLimit({ replyCode, classId = 0, methodId = 0 }: AmqpError): boolean {
+  return replyCode === NOT_ALLOWED && ((classId << 16) | methodId) === CHANNEL_OPEN
+}
+
+/** Whether the same request may go well later. */
+export function timeMayCure(error: unknown): boolean {
+  return isLocked(error) || isUnavailable(error)
 }
 
 /** The queue exists, but its node of the cluster is down. */

@@ -26,7 +26,7 @@ const MESSAGES = 5000
 /** Milliseconds that a connection lives: enough to take some. */
 const LIFE = 120
 const FEWER = 1000
-const RECOVERY = { initialDelay: 20 }
+const RECOVERY = { initialDelay: 20, maxDelay: 100 }
 
 /** A client whose connection can be broken, one whose connection holds, and a queue of the second. */
 async function weak({ delay = 0, ...options } = {}) {

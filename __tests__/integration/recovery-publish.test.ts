@@ -18,7 +18,7 @@ const DELAY = 8
 const LEAST_CUTS = 10
 /** Milliseconds that a connection lives: enough to get some through. */
 const LIFE = 120
-const RECOVERY = { initialDelay: 20 }
+const RECOVERY = { initialDelay: 20, maxDelay: 100 }
 
 /** A client whose connection can be broken, and a queue. */
 async function weak(options = {}, delay = 0) {

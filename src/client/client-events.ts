@@ -10,12 +10,19 @@ export interface ClientEvents {
   connect: [info: ServerInfo]
   /** The connection is lost. */
   disconnect: [error: AmqpError]
-  /** The client reconnects, after a delay. */
+  /** The client reconnects, after a delay; with `retryInitial`, also before the first connection. */
   reconnecting: [attempt: ReconnectAttempt]
-  /** The connection is back, with topology and consumers. */
+  /** The connection is back, with topology and consumers. Publishes and operations go on earlier if a part is late. */
   recovered: [info: ServerInfo]
   /** Recovery could not bring something back, for example a queue that exists with other options by now. */
   topologyError: [entity: TopologyEntity, error: AmqpError]
+  /**
+   * Something is not back 2 s after the reconnect: another connection still holds a queue, say, or the broker does not
+   * answer. Publishes that may be meant for it wait; everything else goes on. It comes back later (then `recovered` is
+   * emitted), or `topologyError` says that it does not. What the client cannot know is whether a publish reaches it by a
+   * binding that somebody else has made: such a publish does not wait.
+   */
+  topologyDelayed: [entity: TopologyEntity, error: AmqpError]
   /** A queue that the broker had named has another name after recovery; bindings and consumers follow. */
   queueRenamed: [from: string, to: string]
   /** The broker takes no messages for now (RabbitMQ, "Blocked Connection Notifications"); publishes wait. */

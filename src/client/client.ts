@@ -32,9 +32,11 @@ import type {
   RejectOptions,
 } from '../options.js'
 import { Publisher } from '../publishing/publisher.js'
+import type { Returned } from '../publishing/returned-message.js'
 import { Operations } from '../recovery/operations.js'
 import { RecoveringConnection } from '../recovery/recovering-connection.js'
 import { TopologyRecovery } from '../recovery/topology-recovery.js'
+import { LOCK_TIMEOUT } from '../reply-codes.js'
 import { TicketCounter } from '../ticket.js'
 import { checkAbortOptions } from '../util/abort.js'
 import { checkOptions, checkText } from '../util/check.js'
@@ -84,17 +86,31 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     checkOptions('Client', options)
     const limits = resolveConfig('amqp:///', options)
     const defaults = readPublishDefaults(options.publishDefaults)
+    const failsOffline = options.whileOffline === 'fail'
     const counter = this.#counter
-    this.#topology = new TopologyRecovery(counter, {
+    this.#topology = new TopologyRecovery(counter, LOCK_TIMEOUT, {
       onQueueRenamed: (from, to) => this.#emitSoon('queueRenamed', from, to),
       onTopologyError: (entity, error) => this.#emitSoon('topologyError', entity, error),
+      onTopologyDelayed: (entity, error) => this.#emitSoon('topologyDelayed', entity, error),
+      onLateRestored: () => this.#publisher.onMissing(),
     })
-    this.#publisher = new Publisher(counter, limits, this.#metrics, {
-      onReturned: ({ message, replyCode, replyText }) =>
+    const publishEvents = {
+      onReturned: ({ message, replyCode, replyText }: Returned) =>
         this.#emitSoon('return', message, replyCode, replyText),
-      onLost: (count, error) => this.#emitSoon('lost', count, error),
+      onLost: (count: number, error: AmqpError) => this.#emitSoon('lost', count, error),
+    }
+    this.#publisher = new Publisher(
+      counter,
+      { ...limits, failsOffline },
+      this.#metrics,
+      publishEvents,
+      () => this.#topology.missing,
+    )
+    this.#operations = new Operations(counter, {
+      maxWaiting: limits.maxPendingOperations,
+      failsOffline,
+      pending: names => this.#topology.pending(names),
     })
-    this.#operations = new Operations(counter, limits.maxPendingOperations)
     this.#consumers = new ConsumerRegistry(
       counter,
       this.#topology,
@@ -102,7 +118,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       (consumer, error) => this.#emitSoon('consumerEnded', consumer, error),
     )
     // What survives a lost connection comes back in this order.
-    const parts = [this.#topology, this.#consumers, this.#publisher, this.#operations]
+    const { grace } = this.#topology
+    const parts = [this.#topology, this.#consumers, grace, this.#publisher, this.#operations]
     this.#connection = new RecoveringConnection(url, options, limits.frameMax, this.#metrics, parts, {
       onConnect: info => this.#emitSoon('connect', info),
       onDisconnect: error => this.#emitSoon('disconnect', error),

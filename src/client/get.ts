@@ -25,6 +25,7 @@ export function getTask(
     return new Message(content, deliveryTag, settler, noAck, true)
   }
   return {
+    about: { queue },
     repeatable: true,
     begin: (session, outcome) => {
       const name = record.nameOf(queue)

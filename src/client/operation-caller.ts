@@ -10,6 +10,7 @@ import type { OperationOptions } from '../options.js'
 import type { Operations, OperationTask } from '../recovery/operations.js'
 import type { RecoveringConnection } from '../recovery/recovering-connection.js'
 import type { TopologyRecord } from '../recovery/topology-record.js'
+import type { TopologyNames } from '../recovery/topology-recovery.js'
 import type { Session } from '../session/session.js'
 import type { Outcome } from '../ticket.js'
 import { checkOptions } from '../util/check.js'
@@ -59,15 +60,18 @@ export class OperationCaller {
   ): Promise<T> {
     return this.perform(operation, options, () => {
       const args = readArgs()
-      const request = encodeRequest(name, args, this.#connection.frameMax)
+      const { frameMax } = this.#connection
+      const request = encodeRequest(name, args, frameMax)
       const captured = capture(args)
       const begin = (session: Session, outcome: Outcome<T>): void => {
         const present = this.#withPresentName(captured)
-        const toSend = present === captured ? request : encodeRequest(name, present, session.frameMax)
+        // The limit on frames may be lower than when the request was encoded.
+        const isSame = present === captured && frameMax === session.frameMax
+        const toSend = isSame ? request : encodeRequest(name, present, session.frameMax)
         // The channel lets no other reply pass than the request's own.
         session.call(outcome, toSend, ({ method }: Reply) => result(method as ReplyOf<N>, present))
       }
-      return { repeatable: isRepeatable?.(args) ?? true, begin }
+      return { about: captured as TopologyNames, repeatable: isRepeatable?.(args) ?? true, begin }
     })
   }
 

@@ -11,7 +11,7 @@ import type { EncodedMessage } from './message-encoder.js'
 import type { OutgoingMessage } from './message-envelope.js'
 import type { PublishBudget } from './publish-budget.js'
 import type { Risky } from './publish-risk.js'
-import { onChannel, reframe } from './reframe.js'
+import { envelopeSize, onChannel, reframe } from './reframe.js'
 
 /** What a pending publish takes beside its bytes: itself, its promise and what settles that. Measured. */
 const OVERHEAD = 700
@@ -82,6 +82,13 @@ export class PendingPublish implements ListItem<PendingPublish>, Risky {
   /** The outcome is known, or nobody waits for it any more. */
   get settled(): boolean {
     return this.#encoded === undefined
+  }
+
+  /** Its method and its properties, as they are sent. */
+  get envelope(): Buffer {
+    const { slab, from, to, pieces } = this.#encoded ?? NONE
+    const bytes = pieces === undefined ? slab.subarray(from, to) : Buffer.from(pieces[0] ?? [])
+    return bytes.subarray(0, envelopeSize(bytes))
   }
 
   /** Keeps its bytes until it is settled. */

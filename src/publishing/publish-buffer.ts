@@ -4,12 +4,13 @@
  * what is in flight, and what the outcome is, is for the channel to say.
  */
 import type { Metrics } from '../connection/metrics.js'
-import { type AmqpError, ResourceError } from '../errors.js'
+import type { AmqpError } from '../errors.js'
 import { connectionLost, timedOut, withOperation, withoutStack } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
 import type { TicketCounter } from '../ticket.js'
 import { checkAbortOptions, watchAbort } from '../util/abort.js'
 import { ConnectionSuspects } from './connection-suspects.js'
+import { HeldPublishes, type MissingRoutes } from './held-publishes.js'
 import { encodeMessage } from './message-encoder.js'
 import { EnvelopeCache, type OutgoingMessage } from './message-envelope.js'
 import { PendingPublish, publishContext } from './pending-publish.js'
@@ -48,10 +49,14 @@ export class PublishBuffer implements PublishChannelHost {
   readonly #kind: PublishKind
   readonly #counter: TicketCounter
   readonly #budget: PublishBudget
+  /** None waits for a connection. */
+  readonly #failsOffline: boolean
   readonly #envelopes = new EnvelopeCache()
   readonly #unsent: UnsentPublishes
   #state: State = OFFLINE
   #flushDue = false
+  /** Those whose way is not back yet. */
+  readonly #held = new HeldPublishes()
   /** A connection was lost. */
   #wasLost = false
   readonly #suspects = new ConnectionSuspects()
@@ -62,6 +67,7 @@ export class PublishBuffer implements PublishChannelHost {
     budget: PublishBudget,
     metrics: Metrics,
     events: PublishEvents,
+    failsOffline: boolean,
   ) {
     this.metrics = metrics
     this.events = events
@@ -69,6 +75,7 @@ export class PublishBuffer implements PublishChannelHost {
     this.#unsent = new UnsentPublishes(kind.number, this.#envelopes)
     this.#counter = counter
     this.#budget = budget
+    this.#failsOffline = failsOffline
   }
 
   /** Publishes; never throws, but rejects. */
@@ -96,8 +103,18 @@ export class PublishBuffer implements PublishChannelHost {
     this.writePending()
   }
 
+  /** What may be meant for this waits from now on; undefined if everything is there. */
+  onMissing(missing: MissingRoutes | undefined): void {
+    this.#held.missing = missing
+    this.#release()
+    this.writePending()
+  }
+
   /** The connection is gone. Its channel says what becomes of those in flight. */
-  detach(): void {
+  detach(reason: AmqpError): void {
+    this.#held.missing = undefined
+    this.#release()
+    if (this.#failsOffline) this.#rejectAll(reason)
     if (this.#state.name !== 'online') return
     this.#state = OFFLINE
     this.#flushDue = false
@@ -109,6 +126,7 @@ export class PublishBuffer implements PublishChannelHost {
     const state = this.#state
     if (state.name === 'ended') return
     this.#state = { name: 'ended', reason }
+    this.#release()
     if (state.name === 'online') this.putBack(state.channel?.takeInFlight() ?? [])
     this.#rejectAll(reason)
   }
@@ -131,7 +149,12 @@ export class PublishBuffer implements PublishChannelHost {
         continue
       }
       const state = this.#state
-      if (state.name !== 'online' || !this.#mayWrite(state, next)) return
+      if (state.name !== 'online' || !takesMore(state.connection)) return
+      if (this.#held.keep(next)) {
+        this.#unsent.shift()
+        continue
+      }
+      if (!this.#mayWrite(state, next)) return
       this.#unsent.shift()
       if (next.written) this.metrics.resent++
       this.#writeUnsent(next, state)
@@ -145,6 +168,7 @@ export class PublishBuffer implements PublishChannelHost {
   }
 
   putBack(publishes: readonly PendingPublish[]): number {
+    for (const publish of publishes) publish.written = true
     return this.#unsent.putBack(publishes)
   }
 
@@ -160,7 +184,7 @@ export class PublishBuffer implements PublishChannelHost {
   /** What was in flight waits for the next connection, unless it must not be sent twice, or is why this one is lost. */
   onChannelLost(reason: AmqpError, inFlight: PendingPublish[], suspects: PendingPublish[]): void {
     for (const publish of inFlight) {
-      if (!publish.repeatable) publish.reject(connectionLost(reason, publish.context))
+      if (this.#failsOffline || !publish.repeatable) publish.reject(connectionLost(reason, publish.context))
     }
     this.#suspects.add(suspects, reason)
     this.putBack(inFlight)
@@ -218,13 +242,13 @@ export class PublishBuffer implements PublishChannelHost {
 
   /** What is risky may go by another channel than the one that it is encoded for: it takes the way of those that wait. */
   #mayWriteAtOnce({ connection, channel }: Online, publish: PendingPublish): boolean {
-    if (!takesMore(connection) || this.risks.riskOf(publish) !== undefined) return false
+    if (!takesMore(connection) || this.#held.missing !== undefined) return false
+    if (this.risks.riskOf(publish) !== undefined) return false
     return channel === undefined || channel.mayFollow(publish)
   }
 
   /** Whether a publish may be written now. What was known of its risk when it was accepted may not hold any more. */
-  #mayWrite({ connection, channel }: Online, publish: PendingPublish): boolean {
-    if (!takesMore(connection)) return false
+  #mayWrite({ channel }: Online, publish: PendingPublish): boolean {
     publish.risk = this.risks.riskOf(publish)
     return channel === undefined || channel.mayFollow(publish)
   }
@@ -250,14 +274,18 @@ export class PublishBuffer implements PublishChannelHost {
     channel.afterWrite(publish)
   }
 
-  /** Writes a publish that has waited; rejects it if the connection has no channel left. */
+  /** Writes a publish that has waited; rejects it if that is not possible, for want of a channel, say. */
   #writeUnsent(publish: PendingPublish, state: Online): void {
     try {
       this.#channelOf(state).write(publish)
     } catch (error) {
-      if (!(error instanceof ResourceError)) throw error
       publish.reject(withOperation(error, publish.context))
     }
+  }
+
+  /** Those that were held wait as the others do. */
+  #release(): void {
+    this.#unsent.putBack(this.#held.take())
   }
 
   #channelOf(state: Online): PublishChannel {
@@ -274,7 +302,8 @@ export class PublishBuffer implements PublishChannelHost {
   #abandon(publish: PendingPublish, reason: unknown): void {
     publish.reject(reason)
     // What is abandoned is gone at once, wherever it stands.
-    if (!this.#unsent.remove(publish) && this.#state.name === 'online') this.#state.channel?.abandon(publish)
+    const waited = this.#held.remove(publish) || this.#unsent.remove(publish)
+    if (!waited && this.#state.name === 'online') this.#state.channel?.abandon(publish)
     // Those behind it may have waited for it; but the same signal may be about to abandon them, too.
     this.#writeSoon()
   }

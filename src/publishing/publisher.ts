@@ -8,6 +8,7 @@ import type { OperationOptions } from '../options.js'
 import type { TicketCounter } from '../ticket.js'
 import { takeAll } from '../util/tell-all.js'
 import { withConfirms } from './confirmed-publishing.js'
+import type { MissingRoutes } from './held-publishes.js'
 import type { OutgoingMessage } from './message-envelope.js'
 import { PublishBudget } from './publish-budget.js'
 import { PublishBuffer } from './publish-buffer.js'
@@ -23,6 +24,8 @@ export const RESERVED_CHANNELS = 2
 export interface PublishLimits {
   readonly maxPendingPublishes: number
   readonly maxPendingPublishBytes: number
+  /** None waits for a connection: those in flight end with the one that they are on. @default false */
+  readonly failsOffline?: boolean
 }
 
 /** What a publisher needs of a session. */
@@ -45,18 +48,22 @@ export class Publisher implements PublishConnectionListener {
   readonly #confirmed: PublishBuffer
   readonly #unconfirmed: PublishBuffer
   readonly #budget: PublishBudget
+  /** Where messages do not arrive yet. */
+  readonly #missing: () => MissingRoutes | undefined
   /** A session that opens its connection for publishing as soon as there is anything to publish. */
   #unprepared: PublishSession | undefined
 
   constructor(
     counter: TicketCounter,
-    { maxPendingPublishes, maxPendingPublishBytes }: PublishLimits,
+    { maxPendingPublishes, maxPendingPublishBytes, failsOffline = false }: PublishLimits,
     metrics: Metrics,
     events: PublishEvents,
+    missing: () => MissingRoutes | undefined = () => undefined,
   ) {
+    this.#missing = missing
     this.#budget = new PublishBudget(maxPendingPublishes, maxPendingPublishBytes)
     const bufferOf = (kind: PublishKind): PublishBuffer =>
-      new PublishBuffer(kind, counter, this.#budget, metrics, events)
+      new PublishBuffer(kind, counter, this.#budget, metrics, events, failsOffline)
     this.#confirmed = bufferOf(withConfirms(CONFIRMED_CHANNEL))
     this.#unconfirmed = bufferOf(withoutConfirms(UNCONFIRMED_CHANNEL))
   }
@@ -94,6 +101,7 @@ export class Publisher implements PublishConnectionListener {
   }
 
   attach(session: PublishSession): undefined {
+    this.onMissing()
     this.#unprepared = session
     session.startPublishing(this)
     if (this.#budget.pending.count > 0) this.#prepare()
@@ -105,16 +113,23 @@ export class Publisher implements PublishConnectionListener {
     this.#unconfirmed.attach(connection)
   }
 
+  /** What is missing of the topology has changed: what waits for it may go on. */
+  onMissing(): void {
+    const missing = this.#missing()
+    this.#confirmed.onMissing(missing)
+    this.#unconfirmed.onMissing(missing)
+  }
+
   onWritable(): void {
     this.#confirmed.writePending()
     this.#unconfirmed.writePending()
   }
 
-  detach(): void {
+  detach({ reason }: ConnectionLoss): void {
     this.#unprepared = undefined
     takeAll(
-      () => this.#confirmed.detach(),
-      () => this.#unconfirmed.detach(),
+      () => this.#confirmed.detach(reason),
+      () => this.#unconfirmed.detach(reason),
     )
   }
 

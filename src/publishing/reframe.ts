@@ -19,7 +19,7 @@ export function reframe(encoded: EncodedMessage, frameMax: number): EncodedMessa
       ? encoded.slab.subarray(encoded.from, encoded.to)
       : Buffer.concat(encoded.pieces)
   const header = endOfFrame(bytes, 0)
-  const envelope = endOfFrame(bytes, header)
+  const envelope = envelopeSize(bytes)
   if (Math.max(header, envelope - header) > frameMax) {
     throw new ArgumentError(
       `the properties and headers take ${Math.max(header, envelope - header)} bytes, but must fit one frame of ${frameMax}`,
@@ -61,6 +61,11 @@ export function onChannel(encoded: EncodedMessage, channel: number): EncodedMess
     ;(piece as Buffer).writeUInt16BE(channel, FRAME_END_SIZE + CHANNEL_AT)
   }
   return { ...encoded, slab: first, from: 0, to: first.length, pieces }
+}
+
+/** How many bytes stand before the body: the frames of the method and of the properties. */
+export function envelopeSize(bytes: Buffer): number {
+  return bytes.length === 0 ? 0 : endOfFrame(bytes, endOfFrame(bytes, 0))
 }
 
 function endOfFrame(bytes: Buffer, at: number): number {

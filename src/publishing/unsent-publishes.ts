@@ -62,7 +62,6 @@ export class UnsentPublishes {
     for (const publish of publishes) {
       if (publish.settled) continue
       while (place !== undefined && place.ticket < publish.ticket) place = place.next
-      publish.written = true
       this.#list.insert(publish, place)
       again++
     }

@@ -37,8 +37,12 @@ export function planRecovery(options: false | RecoveryOptions | undefined): Reco
 
 /** The delay before an attempt (1, 2, ...), in milliseconds. */
 export function delayBefore(attempt: number, plan: RecoveryPlan, random: () => number = Math.random): number {
+  return Math.round(random() * longestDelay(attempt, plan))
+}
+
+/** The limit of that delay. */
+export function longestDelay(attempt: number, plan: RecoveryPlan): number {
   // After many attempts the power is infinite, and 0 times that is not a number.
   const grown = plan.initialDelay === 0 ? 0 : plan.initialDelay * plan.factor ** (attempt - 1)
-  const ceiling = Math.min(plan.maxDelay, grown)
-  return Math.round(random() * ceiling)
+  return Math.min(plan.maxDelay, grown)
 }

@@ -12,24 +12,37 @@ import { checkAbortOptions } from '../util/abort.js'
 import { type Deferred, defer } from '../util/promise.js'
 import { tellAll } from '../util/tell-all.js'
 import type { Recoverable } from './recoverable.js'
+import type { TopologyNames } from './topology-recovery.js'
 
 /** What an operation does, and whether it may be done twice. */
 export interface OperationTask<T> {
+  /** What it is about: if that is not back yet, the operation waits for it. */
+  readonly about?: TopologyNames
   /** Begins it; the outcome settles its promise. */
   begin(session: Session, outcome: Outcome<T>): void
   readonly repeatable: boolean
 }
 
+/** How operations are kept. */
+export interface OperationsPlan {
+  /** So many may wait. */
+  readonly maxWaiting: number
+  /** None waits for a connection: those in progress end with the one that they are on. */
+  readonly failsOffline: boolean
+  /** Resolves when what an operation is about is back; undefined if it is. */
+  pending(names: TopologyNames): Promise<unknown> | undefined
+}
+
 export class Operations implements Recoverable, TicketListener {
   readonly #counter: TicketCounter
-  readonly #maxWaiting: number
+  readonly #plan: OperationsPlan
   readonly #pending = new Map<number, Operation<never>>()
   #session: Session | undefined
   #idle: Deferred<void> | undefined
 
-  constructor(counter: TicketCounter, maxWaiting: number) {
+  constructor(counter: TicketCounter, plan: OperationsPlan) {
     this.#counter = counter
-    this.#maxWaiting = maxWaiting
+    this.#plan = plan
   }
 
   /** How many are in progress, or wait. */
@@ -43,12 +56,13 @@ export class Operations implements Recoverable, TicketListener {
     const id = this.#counter.next()
     const ticket = new Ticket<T>(id, operation, options, this)
     if (ticket.settled) return ticket.promise
-    if (this.#session === undefined && this.#pending.size >= this.#maxWaiting) {
-      const limit = `${this.#maxWaiting} operations wait already (maxPendingOperations)`
+    const { maxWaiting } = this.#plan
+    if (this.#session === undefined && this.#pending.size >= maxWaiting) {
+      const limit = `${maxWaiting} operations wait already (maxPendingOperations)`
       ticket.reject(new ResourceError(`${operation}: ${limit}`, ticket.context))
       return ticket.promise
     }
-    const begun = new Operation(ticket, task)
+    const begun = new Operation(ticket, task, this.#plan)
     this.#pending.set(id, begun as unknown as Operation<never>)
     if (this.#session !== undefined) begun.begin(this.#session)
     return ticket.promise
@@ -62,6 +76,10 @@ export class Operations implements Recoverable, TicketListener {
 
   /** What may not be repeated ends, and so does what the broker blames. */
   detach(loss: ConnectionLoss): void {
+    if (this.#plan.failsOffline) {
+      this.end(loss)
+      return
+    }
     this.#session = undefined
     tellAll(this.#pending.values(), operation => operation.interrupt(loss))
   }
@@ -89,19 +107,27 @@ export class Operations implements Recoverable, TicketListener {
 class Operation<T> {
   readonly #ticket: Ticket<T>
   readonly #task: OperationTask<T>
+  readonly #plan: OperationsPlan
   /** The attempt on the session that is there; results of earlier ones are ignored. */
   #attempt: Attempt<T> | undefined
   /** How often it was in flight when the broker ended the connection over an error in what was sent. */
   #connectionFaults = 0
 
-  constructor(ticket: Ticket<T>, task: OperationTask<T>) {
+  constructor(ticket: Ticket<T>, task: OperationTask<T>, plan: OperationsPlan) {
     this.#ticket = ticket
     this.#task = task
+    this.#plan = plan
   }
 
   begin(session: Session): void {
     const attempt = new Attempt(this.#ticket)
     this.#attempt = attempt
+    const pending = this.#task.about && this.#plan.pending(this.#task.about)
+    if (pending === undefined) this.#beginAttempt(session, attempt)
+    else void pending.then(() => attempt.settled || this.#beginAttempt(session, attempt))
+  }
+
+  #beginAttempt(session: Session, attempt: Attempt<T>): void {
     try {
       this.#task.begin(session, attempt)
     } catch (error) {

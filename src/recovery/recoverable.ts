@@ -15,6 +15,11 @@ export interface Recoverable {
    * if the session is lost meanwhile. What follows in the list waits for it.
    */
   attach(session: Session): Promise<void> | undefined
+  /**
+   * Something was not back in time, and the rest has gone on without it: resolves when it is back, or will not be.
+   * Undefined if everything is back.
+   */
+  complete?(): Promise<void> | undefined
   /** The session is lost, or not used. Called for each one that was attached to it. */
   detach(loss: ConnectionLoss): void
   /** No other session follows: everything outstanding ends. Called once. */
@@ -47,7 +52,15 @@ export class RecoverableList {
       // What follows must not be attached to a session that is lost.
       if (session.endReason !== undefined) throw session.endReason
     }
+    // The last ones may have found it lost.
+    if (session.endReason !== undefined) throw session.endReason
     onAttached()
+  }
+
+  /** Everything is attached: resolves when all of it is back, or will not be; undefined if it is. Never rejects. */
+  complete(): Promise<unknown> | undefined {
+    const late = this.#parts.map(part => part.complete?.()).filter(promise => promise !== undefined)
+    return late.length === 0 ? undefined : Promise.all(late)
   }
 
   /** Detaches those that were attached: the last one first. */

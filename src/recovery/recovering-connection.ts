@@ -16,13 +16,14 @@ import { unlessAborted } from '../util/abort.js'
 import { checkFlag } from '../util/check.js'
 import { type Deferred, defer, quiet } from '../util/promise.js'
 import { planRecovery, type RecoveryPlan } from './backoff.js'
-import { connectRepeatedly } from './connect-attempts.js'
+import { ConnectAttempts } from './connect-attempts.js'
 import { Hosts, openFirst } from './hosts.js'
 import { type Recoverable, RecoverableList } from './recoverable.js'
 import {
   type Connecting,
   checkState,
   describeState,
+  type Open,
   type Reconnecting,
   type RecoveryState,
   sessionOf,
@@ -44,6 +45,7 @@ const NOT_USED = new ConnectionClosedError('the connection came too late, or is 
 export class RecoveringConnection {
   readonly #hosts: Hosts
   readonly #plan: RecoveryPlan | undefined
+  readonly #attempts: ConnectAttempts
   readonly #retryInitial: boolean
   readonly #failsOffline: boolean
   readonly #metrics: Metrics
@@ -52,8 +54,10 @@ export class RecoveringConnection {
   readonly #parts: RecoverableList
   readonly #closed: Deferred<void> = defer<void>()
   #state: RecoveryState = { name: 'idle' }
-  /** The attempts to connect that are in progress. */
-  #attempts: Promise<void> | undefined
+  /** What makes the first connection and replaces each lost one: there is one such loop at a time. */
+  #loop: Promise<void> = Promise.resolve()
+  /** The reason that the user was told for which the broker takes no publishes. */
+  #toldBlocked: string | undefined
   #frameMax: number
 
   /** Throws {@link ArgumentError} if a URL or an option is invalid. `frameMax` holds before there is a session. */
@@ -67,6 +71,7 @@ export class RecoveringConnection {
   ) {
     this.#hosts = new Hosts(source, options)
     this.#plan = planRecovery(options.recovery)
+    this.#attempts = new ConnectAttempts(this.#plan)
     const { retryInitial = false, whileOffline = 'wait' } = options
     checkFlag('retryInitial', retryInitial)
     if (whileOffline !== 'wait' && whileOffline !== 'fail') {
@@ -166,7 +171,8 @@ export class RecoveringConnection {
     }
     const closed = sessionOf(state)?.close(reason)
     this.#parts.end({ reason, blamed: [] })
-    void Promise.all([closed, this.#attempts]).then(() => {
+    if (state.name === 'open') state.over.resolve()
+    void Promise.all([closed, this.#loop]).then(() => {
       this.#closed.resolve()
       done.resolve()
     })
@@ -179,75 +185,70 @@ export class RecoveringConnection {
       abort: new AbortController(),
       connected: defer<ServerInfo>(),
       attempt: 1,
+      error: undefined,
       session: undefined,
     }
     this.#state = state
-    this.#attempts = this.#attempt(state, this.#retryInitial ? this.#plan : undefined, undefined)
+    this.#loop = this.#run(state)
     return state.connected.promise
   }
 
-  #reconnect(reason: AmqpError, plan: RecoveryPlan): void {
-    const state: Reconnecting = {
-      name: 'reconnecting',
-      abort: new AbortController(),
-      connected: defer<ServerInfo>(),
-      since: new Date(),
-      attempt: 0,
-      error: reason,
-      session: undefined,
-    }
-    void quiet(state.connected.promise)
-    this.#state = state
-    this.#events.onDisconnect(reason)
-    this.#attempts = this.#attempt(state, plan, reason)
-  }
-
-  /** Connects until that works, or a limit is reached; never rejects. */
-  async #attempt(
-    state: Connecting | Reconnecting,
-    plan: RecoveryPlan | undefined,
-    lost: AmqpError | undefined,
-  ): Promise<void> {
-    try {
-      await connectRepeatedly({
-        plan,
-        lost,
-        signal: state.abort.signal,
-        onAttempt: (attempt, delay, error) => {
-          state.attempt = attempt
-          if (state.name === 'connecting') return
-          state.error = error
-          this.#events.onReconnecting({ attempt, delay, host: this.#hosts.next, error })
-        },
-        connect: () => this.#establish(state),
-      })
-    } catch (error) {
-      if (this.#state !== state) return
-      if (state.name === 'reconnecting') {
-        this.#finish({ reason: givenUp(state.attempt, error as Error), blamed: [] })
-      } else {
-        // The first attempts may be repeated by another call.
-        this.#state = { name: 'idle' }
-        state.connected.reject(error)
+  /** Connects, and replaces each connection that is lost, until the client is closed or gives up. Never rejects. */
+  async #run(connecting: Connecting): Promise<void> {
+    for (let state: RecoveryState = connecting; ; state = this.#state) {
+      if (state.name !== 'connecting' && state.name !== 'reconnecting') return
+      try {
+        const open = await this.#attempt(state)
+        await open.over.promise
+      } catch (error) {
+        if (this.#state === state) this.#giveUp(state, error)
+        return
       }
     }
   }
 
-  /** A session on which everything is back, at the first host that answers. */
-  async #establish(state: Connecting | Reconnecting): Promise<void> {
+  /** Connects until that works, or a limit is reached. */
+  #attempt(state: Connecting | Reconnecting): Promise<Open> {
+    const host = {
+      onAttempt: (attempt: number, delay: number, error: Error): void => {
+        state.attempt = attempt
+        state.error = error
+        this.#events.onReconnecting({ attempt, delay, host: this.#hosts.next, error })
+      },
+      connect: (signal: AbortSignal): Promise<Open> => this.#establish(state, signal),
+    }
     const { signal } = state.abort
+    return state.name === 'connecting'
+      ? this.#attempts.first(signal, this.#retryInitial, host)
+      : this.#attempts.again(state.error, signal, host)
+  }
+
+  #giveUp(state: Connecting | Reconnecting, error: unknown): void {
+    if (state.name === 'reconnecting') {
+      this.#finish({ reason: givenUp(this.#attempts.made, error as Error), blamed: [] })
+    } else {
+      // The first attempts may be repeated by another call.
+      this.#state = { name: 'idle' }
+      state.connected.reject(error)
+    }
+  }
+
+  /** A session on which everything is back, at the first host that answers. */
+  async #establish(state: Connecting | Reconnecting, signal: AbortSignal): Promise<Open> {
     const candidates = await unlessAborted(this.#hosts.candidates(), signal)
     const session = await openFirst(candidates, signal, config => this.#open(config, signal))
+    const open: Open = { name: 'open', session, over: defer<void>() }
     try {
       signal.throwIfAborted()
       if (session.endReason !== undefined) throw session.endReason
       state.session = session
       this.#frameMax = session.frameMax
-      await this.#parts.attach(session, signal, () => this.#use(session, state))
+      await this.#parts.attach(session, signal, () => this.#use(open, state))
+      return open
     } catch (error) {
       this.#parts.detach({ reason: session.endReason ?? NOT_USED, blamed: [] })
       state.session = undefined
-      if (state.name === 'reconnecting') state.error = error as Error
+      state.error = error as Error
       await session.close(NOT_USED)
       throw error
     }
@@ -255,8 +256,8 @@ export class RecoveringConnection {
 
   async #open(config: ConnectionConfig, signal: AbortSignal): Promise<Session> {
     const events = {
-      onBlocked: (reason: string) => this.#events.onBlocked(reason),
-      onUnblocked: () => this.#events.onUnblocked(),
+      onBlocked: (reason: string) => this.#onBlocked(reason),
+      onUnblocked: () => this.#onUnblocked(),
       onEnd: (loss: ConnectionLoss) => this.#onEnd(session, loss),
     }
     const renew = (old: ConnectionConfig): Promise<ConnectionConfig> => this.#hosts.renew(old)
@@ -265,18 +266,35 @@ export class RecoveringConnection {
     return session
   }
 
-  /** Everything is back. */
-  #use(session: Session, state: Connecting | Reconnecting): void {
-    this.#state = { name: 'open', session }
+  /** Everything is back, or known to be late. */
+  #use(open: Open, state: Connecting | Reconnecting): void {
+    const { session } = open
+    this.#state = open
     if (state.name === 'connecting') {
       this.#events.onConnect(session.info)
     } else {
-      debugRecovery('recovered at attempt %d', state.attempt)
+      debugRecovery('back at attempt %d', state.attempt)
       this.#metrics.reconnects++
-      this.#events.onRecovered(session.info)
+      const rest = this.#parts.complete()
+      if (rest === undefined) this.#events.onRecovered(session.info)
+      else void rest.then(() => this.#state === open && this.#events.onRecovered(session.info))
     }
+    // An alarm may have ended while there was no connection.
+    if (session.blocked === undefined) this.#onUnblocked()
     // Whoever waits for the connection goes on after the event.
     state.connected.resolve(session.info)
+  }
+
+  #onBlocked(reason: string): void {
+    if (reason === this.#toldBlocked) return
+    this.#toldBlocked = reason
+    this.#events.onBlocked(reason)
+  }
+
+  #onUnblocked(): void {
+    if (this.#toldBlocked === undefined) return
+    this.#toldBlocked = undefined
+    this.#events.onUnblocked()
   }
 
   #onEnd(session: Session, loss: ConnectionLoss): void {
@@ -290,7 +308,24 @@ export class RecoveringConnection {
       this.#events.onDisconnect(loss.reason)
     } else {
       this.#parts.detach(loss)
-      this.#reconnect(loss.reason, this.#plan)
+      this.#await(loss.reason)
+      this.#events.onDisconnect(loss.reason)
+      state.over.resolve()
+    }
+  }
+
+  /** Another connection is needed. */
+  #await(reason: AmqpError): void {
+    const connected = defer<ServerInfo>()
+    void quiet(connected.promise)
+    this.#state = {
+      name: 'reconnecting',
+      abort: new AbortController(),
+      connected,
+      since: new Date(),
+      attempt: 0,
+      error: reason,
+      session: undefined,
     }
   }
 
@@ -298,6 +333,7 @@ export class RecoveringConnection {
   #finish(loss: ConnectionLoss): void {
     const state = this.#state
     this.#state = { name: 'closed', reason: loss.reason, done: this.#closed.promise }
+    if (state.name === 'open') state.over.resolve()
     if (state.name === 'reconnecting') state.connected.reject(loss.reason)
     this.#parts.end(loss)
     this.#closed.resolve()

@@ -13,6 +13,8 @@ interface Attempting {
   readonly abort: AbortController
   readonly connected: Deferred<ServerInfo>
   attempt: number
+  /** What the last attempt came to. */
+  error: Error | undefined
   /** The session on which things come back. */
   session: Session | undefined
 }
@@ -29,10 +31,18 @@ export interface Reconnecting extends Attempting {
   error: Error
 }
 
+/** There is a connection, and everything that could come back in time is back. */
+export interface Open {
+  readonly name: 'open'
+  readonly session: Session
+  /** Resolves when it is lost, or the client is closed. */
+  readonly over: Deferred<void>
+}
+
 export type RecoveryState =
   | { readonly name: 'idle' }
   | Connecting
-  | { readonly name: 'open'; readonly session: Session }
+  | Open
   | Reconnecting
   | { readonly name: 'closed'; readonly reason: AmqpError; readonly done: Promise<void> }
 
@@ -47,7 +57,7 @@ export function describeState(state: RecoveryState): ClientState {
     case 'idle':
       return { name: 'idle' }
     case 'connecting':
-      return { name: 'connecting', attempt: state.attempt }
+      return { name: 'connecting', attempt: state.attempt, error: state.error }
     case 'open':
       return { name: 'open', server: state.session.info, blocked: state.session.blocked }
     case 'reconnecting':

@@ -52,6 +52,18 @@ export class TopologyRecord {
     return this.#queues.get(name)
   }
 
+  hasExchange(name: string): boolean {
+    return this.#exchanges.has(name)
+  }
+
+  hasExchangeBinding(binding: ExchangeBinding): boolean {
+    return this.#exchangeBindings.has(keyOf(binding.destination, binding))
+  }
+
+  hasQueueBinding(binding: QueueBinding): boolean {
+    return this.#queueBindings.has(queueKey(binding))
+  }
+
   get exchangeBindings(): ExchangeBinding[] {
     return [...this.#exchangeBindings.values()]
   }

@@ -1,17 +1,27 @@
 /**
- * Owns the replay of the recorded topology on a new session: exchanges, then queues, then bindings. What cannot come
- * back is reported and does not stop the rest; a queue that a dead connection still holds comes later.
+ * Owns the replay of the recorded topology on a new session: exchanges, then the queues, then what binds them. Each part
+ * waits for those that it needs and for no other, has its own patience, and what cannot come back is reported and does not
+ * stop the rest.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { TopologyEntity } from '../client-state.js'
 import type { ArgsOf, Method, SynchronousName } from '../codec/methods.gen.js'
 import { encodeRequest } from '../connection/request.js'
 import { debugRecovery } from '../debug.js'
-import { AmqpError, InternalError, NotFoundError } from '../errors.js'
-import { isLocked, isUnavailable, LOCK_TIMEOUT } from '../reply-codes.js'
+import {
+  AmqpError,
+  ConnectionClosedError,
+  InternalError,
+  NotFoundError,
+  ResourceError,
+  TimeoutError,
+} from '../errors.js'
+import { isUnavailable, timeMayCure } from '../reply-codes.js'
 import type { Session } from '../session/session.js'
 import { Ticket, type TicketCounter } from '../ticket.js'
-import { type Deferred, defer, ignore } from '../util/promise.js'
+import { pause, settledWithin } from '../util/pause.js'
+import { type Deferred, defer, quiet } from '../util/promise.js'
+import { Slots } from '../util/slots.js'
+import { Restoration, type RestorationPlan } from './restoration.js'
 import type {
   ExchangeArgs,
   ExchangeBinding,
@@ -19,53 +29,112 @@ import type {
   RecordedQueue,
   TopologyRecord,
 } from './topology-record.js'
+import type { ReplayRequest, TopologySuspects } from './topology-suspects.js'
 
 /** What a replay tells. */
 export interface ReplayEvents {
   onQueueRenamed(from: string, to: string): void
   onTopologyError(entity: TopologyEntity, error: AmqpError): void
+  /** It is not back yet, and the rest has gone on without it. */
+  onTopologyDelayed(entity: TopologyEntity, error: AmqpError): void
+  /** Something is back that was late, or will not be. */
+  onLateRestored(): void
 }
 
-/** Milliseconds between two attempts to declare a queue that another connection holds. */
-const LOCKED_PAUSE = 500
+/** What a replay works with. */
+export interface ReplayContext {
+  readonly record: TopologyRecord
+  readonly suspects: TopologySuspects
+  readonly counter: TicketCounter
+  readonly events: ReplayEvents
+  /** Milliseconds for which one part is tried. */
+  readonly patience: number
+}
+
+/** So many requests are on their way at once: a handful, since each takes a channel. */
+const CONCURRENCY = 8
+/** Milliseconds after which the rest does not wait for an answer any more. */
+const SLOW = 1000
+/** Milliseconds between two attempts to bring back what the broker refuses for now. */
+const RETRY_PAUSE = 500
+/** Milliseconds for which publishes and operations wait for what is late. */
+const GRACE = 2000
 
 /** The replay on one session. */
 export class TopologyReplay {
+  readonly #context: ReplayContext
   readonly #record: TopologyRecord
   readonly #session: Session
-  readonly #counter: TicketCounter
-  readonly #events: ReplayEvents
+  readonly #slots = new Slots(CONCURRENCY)
   /** What was reported: what is tried again is not reported twice. */
   readonly #reported = new Set<string>()
-  /** The queues that are not back yet, each with what resolves when it is, or will not be. */
-  readonly #pendingQueues = new Map<string, Deferred<void>>()
+  readonly #late = new Set<Restoration>()
+  readonly #requests = new Set<ReplayRequest>()
+  readonly #over = new AbortController()
+  readonly #started = performance.now()
+  #all: readonly Restoration[] = []
+  /** How many are neither settled nor late. */
+  #unsettled = 0
+  readonly #done: Deferred<void> = defer<void>()
 
-  constructor(record: TopologyRecord, session: Session, counter: TicketCounter, events: ReplayEvents) {
-    this.#record = record
+  constructor(context: ReplayContext, session: Session) {
+    this.#context = context
+    this.#record = context.record
     this.#session = session
-    this.#counter = counter
-    this.#events = events
+    void quiet(this.#done.promise)
   }
 
-  /** Brings back what is on record. Rejects only if the session is lost. */
-  async run(): Promise<void> {
-    const record = this.#record
-    await Promise.all(record.exchanges.map(args => this.#declareExchange(args)))
-    await Promise.all(record.queues.map(([name, queue]) => this.#replayQueue(name, queue)))
-    await Promise.all([
-      ...record.exchangeBindings.map(args => this.#bindExchange(args)),
-      ...record.queueBindings
-        .filter(({ queue }) => !this.#pendingQueues.has(queue))
-        .map(args => {
-          const restore = record.mayVanish(args) ? () => this.restoreQueue(args.queue) : undefined
-          return this.#bindQueue(args, restore)
-        }),
-    ])
+  /** Brings back what is on record. Resolves when all of it is settled, or late. Rejects only if the session is lost. */
+  run(): Promise<void> {
+    this.#all = this.#plan()
+    this.#unsettled = this.#all.length
+    const { suspects } = this.#context
+    const suspected = new Set(this.#all.filter(one => suspects.isSuspected(one)))
+    const others = this.#all.filter(one => !suspected.has(one) && !one.follows(suspected))
+    for (const one of this.#all) if (!suspected.has(one)) void this.#restore(one)
+    void this.#restoreOneByOne(suspected, others)
+    return this.#done.promise
   }
 
-  /** Resolves when a queue that is not back yet is, or will not be. Undefined for any other queue. */
-  pendingQueue(name: string): Promise<void> | undefined {
-    return this.#pendingQueues.get(name)?.promise
+  /** What is not back yet: it is late. */
+  get late(): ReadonlySet<Restoration> {
+    return this.#late
+  }
+
+  /** What is on its way. */
+  get requests(): readonly ReplayRequest[] {
+    return [...this.#requests]
+  }
+
+  /** Resolves when nothing is late any more, or everything has had its time: then tells what is. */
+  grace(): Promise<void> | undefined {
+    return this.#late.size === 0 ? undefined : this.#waitForLate()
+  }
+
+  async #waitForLate(): Promise<void> {
+    const left = Math.max(0, GRACE - (performance.now() - this.#started))
+    const { signal } = this.#over
+    await settledWithin(this.settled(), left, signal)
+    if (signal.aborted) return
+    for (const one of this.#late) {
+      const { entity, error } = one
+      debugRecovery('%s is not back yet: %s', one.name, error)
+      const text = `${one.name} is not back yet${error === undefined ? '' : `: ${error.message}`}`
+      this.#context.events.onTopologyDelayed(entity, new TimeoutError(text, { cause: error }))
+    }
+  }
+
+  /** Resolves when nothing is late any more. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#late].map(one => one.settled))
+  }
+
+  /** Resolves when a part that is late is back, or will not be. Undefined for any other one. */
+  pending(kind: TopologyEntity['kind'], name: string): Promise<void> | undefined {
+    for (const one of this.#late) {
+      if (one.entity.kind === kind && one.entity.name === name) return one.settled
+    }
+    return undefined
   }
 
   /**
@@ -81,11 +150,113 @@ export class TopologyReplay {
 
   /** The session is lost: nothing more comes back on it. */
   end(): void {
-    for (const name of [...this.#pendingQueues.keys()]) this.#settleQueue(name)
+    this.#done.reject(this.#session.endReason ?? new ConnectionClosedError('the session is not used'))
+    this.#over.abort()
+    for (const one of this.#all) one.settle()
+    this.#late.clear()
   }
 
   get #lost(): boolean {
-    return this.#session.endReason !== undefined
+    return this.#session.endReason !== undefined || this.#over.signal.aborted
+  }
+
+  #plan(): Restoration[] {
+    const record = this.#record
+    const all: Restoration[] = []
+    const add = (plan: RestorationPlan): Restoration => {
+      const restoration = new Restoration(plan, one => this.#onQuiet(one))
+      all.push(restoration)
+      return restoration
+    }
+    const exchanges = new Map<string, Restoration>()
+    for (const args of record.exchanges) {
+      const restoration = add({
+        entity: { kind: 'exchange', name: args.exchange },
+        subject: args,
+        before: [],
+        isWanted: () => record.hasExchange(args.exchange),
+        act: self => this.#call('exchange.declare', args, self),
+      })
+      exchanges.set(args.exchange, restoration)
+    }
+    const queues = new Map<string, Restoration>()
+    for (const [name, queue] of record.queues) {
+      const restoration = add({
+        entity: { kind: 'queue', name },
+        subject: queue,
+        before: [],
+        isWanted: () => record.queue(name) !== undefined,
+        act: self => this.#declareQueue(name, queue, self),
+      })
+      queues.set(name, restoration)
+    }
+    for (const args of record.exchangeBindings) {
+      add({
+        entity: bindingOf(args.source, args.destination, args.routingKey),
+        subject: args,
+        before: [exchanges.get(args.source), exchanges.get(args.destination)],
+        isWanted: () => record.hasExchangeBinding(args),
+        act: self => this.#call('exchange.bind', args, self),
+      })
+    }
+    for (const args of record.queueBindings) {
+      add({
+        entity: bindingOf(args.exchange, args.queue, args.routingKey),
+        subject: args,
+        before: [exchanges.get(args.exchange), queues.get(args.queue)],
+        isWanted: () => record.hasQueueBinding({ ...args, queue: record.nameOf(args.queue) }),
+        act: self => this.#rebindQueue(args, self),
+      })
+    }
+    return all
+  }
+
+  /** Brings one back, over and over while time may help. Never rejects. */
+  async #restore(one: Restoration): Promise<void> {
+    await one.turn()
+    const since = performance.now()
+    for (;;) {
+      if (this.#lost) {
+        this.#done.reject(this.#session.endReason)
+        return
+      }
+      if (!one.isWanted() || this.#context.suspects.isExcluded(one)) break
+      try {
+        await one.act()
+        break
+      } catch (error) {
+        if (this.#lost) continue
+        const elapsed = performance.now() - since
+        if (!mayPass(error) || elapsed >= this.#context.patience) {
+          this.#report(one.entity, error)
+          break
+        }
+        debugRecovery('%s does not come back yet: %s', one.name, error)
+        one.delay(error as Error)
+        await pause(RETRY_PAUSE, this.#over.signal)
+      }
+    }
+    this.#settle(one)
+  }
+
+  /** If one of them ends the connection again, it is known which. Never rejects. */
+  async #restoreOneByOne(suspects: Iterable<Restoration>, others: readonly Restoration[]): Promise<void> {
+    await Promise.all(others.map(one => one.quiet))
+    for (const one of suspects) {
+      if (this.#lost) return
+      void this.#restore(one)
+      await one.quiet
+    }
+  }
+
+  #onQuiet(one: Restoration): void {
+    if (one.isLate) this.#late.add(one)
+    if (--this.#unsettled === 0) this.#done.resolve()
+  }
+
+  #settle(one: Restoration): void {
+    one.settle()
+    if (this.#late.delete(one)) this.#context.events.onLateRestored()
   }
 
   async #restoreBindings(queue: string): Promise<void> {
@@ -104,70 +275,39 @@ export class TopologyReplay {
     ])
   }
 
-  #replayQueue(name: string, queue: RecordedQueue): Promise<void> {
-    return this.#attempt({ kind: 'queue', name }, async () => {
-      try {
-        await this.#declareQueue(name, queue)
-      } catch (error) {
-        if (!isLocked(error)) throw error
-        debugRecovery('queue %s is held by another connection', name)
-        this.#pendingQueues.set(name, defer<void>())
-        void this.#claim(name)
-      }
-    })
-  }
-
-  /**
-   * Waits for a queue that the dead connection may still hold, which the broker may take its time to see. The rest of
-   * the recovery need not wait for that; what binds the queue does. Never rejects.
-   */
-  async #claim(name: string): Promise<void> {
-    const since = performance.now()
-    for (;;) {
-      // The end of the session does not end this timer, so it must not keep a process alive.
-      await sleep(LOCKED_PAUSE, undefined, { ref: false })
-      const queue = this.#record.queue(name)
-      // What is on record comes back on the next session.
-      if (queue === undefined || this.#lost) break
-      try {
-        await this.#declareQueue(name, queue)
-        await this.#restoreBindings(name).catch(ignore)
-        break
-      } catch (error) {
-        if (this.#lost) break
-        if (isLocked(error) && performance.now() - since < LOCK_TIMEOUT) continue
-        this.#report({ kind: 'queue', name }, error)
-        break
-      }
-    }
-    this.#settleQueue(name)
-  }
-
-  #settleQueue(name: string): void {
-    this.#pendingQueues.get(name)?.resolve()
-    this.#pendingQueues.delete(name)
-  }
-
-  async #declareQueue(name: string, { args, serverNamed }: RecordedQueue): Promise<void> {
+  async #declareQueue(name: string, { args, serverNamed }: RecordedQueue, one?: Restoration): Promise<void> {
     if (!serverNamed) {
-      await this.#call('queue.declare', args)
+      await this.#call('queue.declare', args, one)
       return
     }
     // Only a queue that was deleted with the connection needs another name.
-    if (!args.exclusive && (await this.#exists(args))) return
-    const reply = await this.#call('queue.declare', { ...args, queue: '' })
+    if (!args.exclusive && (await this.#exists(args, one))) return
+    const reply = await this.#call('queue.declare', { ...args, queue: '' }, one)
     if (reply.name !== 'queue.declare-ok') return
     this.#record.renameQueue(name, reply.args.queue)
-    this.#events.onQueueRenamed(name, reply.args.queue)
+    this.#context.events.onQueueRenamed(name, reply.args.queue)
   }
 
-  async #exists(args: ArgsOf<'queue.declare'>): Promise<boolean> {
+  async #exists(args: ArgsOf<'queue.declare'>, one?: Restoration): Promise<boolean> {
     try {
-      await this.#call('queue.declare', { ...args, passive: true })
+      await this.#call('queue.declare', { ...args, passive: true }, one)
       return true
     } catch (error) {
       if (error instanceof NotFoundError && !isUnavailable(error)) return false
       throw error
+    }
+  }
+
+  /** Binds a queue. One end may have been deleted by the broker's own rules since it was brought back. */
+  async #rebindQueue(args: QueueBinding, one: Restoration): Promise<void> {
+    const queue = this.#record.nameOf(args.queue)
+    try {
+      await this.#call('queue.bind', { ...args, queue }, one)
+    } catch (error) {
+      if (!(error instanceof NotFoundError) || this.#lost || !this.#record.mayVanish({ ...args, queue })) {
+        throw error
+      }
+      await this.restoreQueue(queue)
     }
   }
 
@@ -183,16 +323,10 @@ export class TopologyReplay {
     )
   }
 
-  /** Binds a queue; if one end is missing, calls `onMissing`. */
-  #bindQueue(args: QueueBinding, onMissing?: () => Promise<void>): Promise<void> {
-    return this.#attempt(bindingOf(args.exchange, args.queue, args.routingKey), async () => {
-      try {
-        await this.#call('queue.bind', args)
-      } catch (error) {
-        if (onMissing === undefined || !(error instanceof NotFoundError) || this.#lost) throw error
-        await onMissing()
-      }
-    })
+  #bindQueue(args: QueueBinding): Promise<void> {
+    return this.#attempt(bindingOf(args.exchange, args.queue, args.routingKey), () =>
+      this.#call('queue.bind', args),
+    )
   }
 
   /** Reports what fails; rejects only if the session is lost. */
@@ -209,16 +343,52 @@ export class TopologyReplay {
     const name = `${entity.kind} ${entity.name}`
     if (this.#reported.has(name)) return
     this.#reported.add(name)
-    debugRecovery('%s %s does not come back: %s', entity.kind, entity.name, error)
+    debugRecovery('%s does not come back: %s', name, error)
     const reason = error instanceof AmqpError ? error : new InternalError(String(error), { cause: error })
-    this.#events.onTopologyError(entity, reason)
+    this.#context.events.onTopologyError(entity, reason)
   }
 
-  #call<N extends SynchronousName>(name: N, args: ArgsOf<N>): Promise<Method> {
-    const ticket = new Ticket<Method>(this.#counter.next(), 'recovery', {})
-    this.#session.call(ticket, encodeRequest(name, args, this.#session.frameMax), ({ method }) => method)
-    return ticket.promise
+  /** Makes a request when its turn comes. Where the broker takes long to answer, others have their turn meanwhile. */
+  #call<N extends SynchronousName>(name: N, args: ArgsOf<N>, one?: Restoration): Promise<Method> {
+    return new Promise((resolve, reject) => {
+      this.#slots.run(leave => {
+        const { patience, counter } = this.#context
+        const ticket = new Ticket<Method>(counter.next(), 'recovery', { timeout: Math.max(1, patience) })
+        const request = one === undefined ? undefined : { ticket: ticket.id, restoration: one }
+        if (request !== undefined) this.#requests.add(request)
+        const slow = setTimeout(() => {
+          const text = `${name} was not answered within ${SLOW} ms`
+          one?.delay(new TimeoutError(text))
+          free()
+        }, SLOW)
+        let isFree = false
+        const free = (): void => {
+          clearTimeout(slow)
+          if (isFree) return
+          isFree = true
+          leave()
+        }
+        const done = (): void => {
+          if (request !== undefined) this.#requests.delete(request)
+          free()
+        }
+        ticket.promise.then(resolve, reject)
+        try {
+          const encoded = encodeRequest(name, args, this.#session.frameMax)
+          this.#session.callNow(ticket, encoded, ({ method }) => method, done)
+        } catch (error) {
+          ticket.reject(error)
+          done()
+        }
+      })
+    })
   }
+}
+
+/** Whether the same attempt may go well later. */
+function mayPass(error: unknown): boolean {
+  // All channels may be in use for now.
+  return timeMayCure(error) || error instanceof ResourceError
 }
 
 function bindingOf(source: string, destination: string, routingKey: string): TopologyEntity {

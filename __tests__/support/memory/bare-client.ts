@@ -14,6 +14,7 @@ import { Operations, type OperationTask } from '../../../src/recovery/operations
 import type { Recoverable } from '../../../src/recovery/recoverable.js'
 import { RecoveringConnection } from '../../../src/recovery/recovering-connection.js'
 import { TopologyRecovery } from '../../../src/recovery/topology-recovery.js'
+import { LOCK_TIMEOUT } from '../../../src/reply-codes.js'
 import type { Session } from '../../../src/session/session.js'
 import { TicketCounter } from '../../../src/ticket.js'
 import type { TransportFactory } from '../../../src/transport-types.js'
@@ -38,16 +39,29 @@ export class BareClient {
     const limits = resolveConfig('amqp:///', all)
     const counter = new TicketCounter()
     const tell = (text: string): void => this.#tell(text)
-    this.topology = new TopologyRecovery(counter, {
+    this.topology = new TopologyRecovery(counter, LOCK_TIMEOUT, {
       onQueueRenamed: (from, to) => tell(`renamed ${from} ${to}`),
       onTopologyError: ({ kind, name }, error) => tell(`topology ${kind} ${name} ${error.name}`),
+      onTopologyDelayed: ({ kind, name }) => tell(`delayed ${kind} ${name}`),
+      onLateRestored: () => this.#publisher.onMissing(),
     })
-    this.#publisher = new Publisher(counter, limits, this.#metrics, {
-      onReturned: ({ message }) => tell(`returned ${message.body}`),
-      onLost: count => tell(`lost ${count}`),
+    this.#publisher = new Publisher(
+      counter,
+      limits,
+      this.#metrics,
+      {
+        onReturned: ({ message }) => tell(`returned ${message.body}`),
+        onLost: count => tell(`lost ${count}`),
+      },
+      () => this.topology.missing,
+    )
+    this.#operations = new Operations(counter, {
+      maxWaiting: limits.maxPendingOperations,
+      failsOffline: false,
+      pending: names => this.topology.pending(names),
     })
-    this.#operations = new Operations(counter, limits.maxPendingOperations)
-    const parts = [this.topology, this.#consumers(), this.#publisher, this.#operations]
+    const { grace } = this.topology
+    const parts = [this.topology, this.#consumers(), grace, this.#publisher, this.#operations]
     this.#connection = new RecoveringConnection(source, all, limits.frameMax, this.#metrics, parts, {
       onConnect: ({ host }) => tell(`connect ${host}`),
       onDisconnect: error => tell(`disconnect ${error.name}`),

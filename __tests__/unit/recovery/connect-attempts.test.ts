@@ -1,28 +1,47 @@
 /** Covers the attempts to connect: how many there are, what delays them, and what they come to. */
-import { describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { AuthenticationError, ConnectionBrokenError } from '../../../src/errors.js'
 import { planRecovery, type RecoveryPlan } from '../../../src/recovery/backoff.js'
-import { type ConnectAttempts, connectRepeatedly, mayRetry } from '../../../src/recovery/connect-attempts.js'
+import { ConnectAttempts, mayRetry, PROVEN_AFTER } from '../../../src/recovery/connect-attempts.js'
 
 const lost = new ConnectionBrokenError('the broker hung up')
 
+interface Options {
+  readonly plan?: RecoveryPlan | undefined
+  readonly lost?: Error
+  readonly signal?: AbortSignal
+  readonly connect?: (signal: AbortSignal) => Promise<string>
+}
+
 /** Attempts of which the first ones fail, and what was told of them. */
-function attempts(failures: number, options: Partial<ConnectAttempts<string>>) {
+function attempts(failures: number, options: Options) {
   const told: (number | string)[] = []
+  const delays: number[] = []
   let made = 0
-  const all: ConnectAttempts<string> = {
-    plan: planRecovery({ initialDelay: 0 }) as RecoveryPlan,
-    lost: undefined,
-    signal: new AbortController().signal,
-    onAttempt: (attempt, _delay, error) => told.push(attempt, error.message),
-    connect: async () => {
-      made++
-      if (made <= failures) throw new Error(`failure ${made}`)
-      return `attempt ${made}`
+  const { lost, signal = new AbortController().signal } = options
+  const plan = 'plan' in options ? options.plan : planRecovery({ initialDelay: 0 })
+  const all = new ConnectAttempts(plan)
+  const host = {
+    onAttempt: (attempt: number, delay: number, error: Error): void => {
+      told.push(attempt, error.message)
+      delays.push(delay)
     },
-    ...options,
+    connect:
+      options.connect ??
+      (async () => {
+        made++
+        if (made <= failures) throw new Error(`failure ${made}`)
+        return `attempt ${made}`
+      }),
   }
-  return { told, made: () => made, run: () => connectRepeatedly(all) }
+  const again = (error: Error): Promise<string> => all.again(error, signal, host)
+  return {
+    told,
+    delays,
+    made: () => made,
+    run: () => (lost === undefined ? all.first(signal, plan !== undefined, host) : again(lost)),
+    again,
+  }
 }
 
 describe('attempts to connect', () => {
@@ -60,6 +79,69 @@ describe('attempts to connect', () => {
     abort.abort(reason)
     await running
     expect(made()).toBe(0)
+  })
+})
+
+describe('a connection that is lost soon after a reconnect', () => {
+  afterEach(() => {
+    jest.useRealTimers()
+  })
+
+  test('counts as an attempt that failed: the next one has the next number, and a longer delay', async () => {
+    const random = jest.spyOn(Math, 'random').mockReturnValue(1)
+    jest.useFakeTimers()
+    try {
+      const { told, delays, run, again } = attempts(0, { plan: planRecovery({ initialDelay: 10 }) })
+      await run()
+      for (let round = 0; round < 3; round++) {
+        const back = again(lost)
+        await jest.runAllTimersAsync()
+        await back
+      }
+      expect(told.filter(one => typeof one === 'number')).toEqual([1, 2, 3])
+      expect(delays).toEqual([10, 20, 40])
+      jest.advanceTimersByTime(PROVEN_AFTER)
+      const back = again(lost)
+      await jest.runAllTimersAsync()
+      await back
+      expect(told.at(-2)).toBe(1)
+      expect(delays.at(-1)).toBe(10)
+    } finally {
+      random.mockRestore()
+    }
+  })
+
+  test('reaches the limit of attempts', async () => {
+    const { run, again, made } = attempts(0, { plan: planRecovery({ initialDelay: 0, maxAttempts: 2 }) })
+    await run()
+    await again(lost)
+    await again(lost)
+    await expect(again(lost)).rejects.toBe(lost)
+    expect(made()).toBe(3)
+  })
+
+  test('reaches the limit of time', async () => {
+    jest.useFakeTimers()
+    const { run, again } = attempts(0, { plan: planRecovery({ initialDelay: 0, maxTime: 500 }) })
+    await run()
+    const back = again(lost)
+    await jest.runAllTimersAsync()
+    await back
+    jest.advanceTimersByTime(500)
+    await expect(again(lost)).rejects.toBe(lost)
+  })
+})
+
+describe('the limit of time', () => {
+  test('ends an attempt that is in progress, however long that would take', async () => {
+    const plan = planRecovery({ initialDelay: 0, maxTime: 20 })
+    const connect = (signal: AbortSignal): Promise<string> =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    const { run } = attempts(0, { plan, lost, connect })
+    await expect(run()).rejects.toMatchObject({
+      name: 'TimeoutError',
+      message: expect.stringMatching(/maxTime/),
+    })
   })
 })
 

@@ -57,7 +57,8 @@ class WatchedCounter extends TicketCounter {
 }
 
 const counter = new WatchedCounter()
-const newOperations = (maxWaiting = 100): Operations => new Operations(counter, maxWaiting)
+const newOperations = (maxWaiting = 100): Operations =>
+  new Operations(counter, { maxWaiting, failsOffline: false, pending: () => undefined })
 
 describe('an operation', () => {
   test('begins at once where there is a session, else as soon as there is one, in order', () => {

@@ -155,14 +155,17 @@ describe('a lost connection', () => {
     expect(told.filter(text => text === 'resume consumers')).toHaveLength(1)
   })
 
-  test('that is lost again is recovered again, counting from one', async () => {
+  test('that is lost again at once is recovered again, which counts as another attempt', async () => {
     const { hosts, peer, told, heard } = await connectedBareClient()
     peer.hangUp()
     await heard('recovered a:5672')
     const second = await hosts.next()
     second.hangUp()
     await heard('recovered a:5672', 2)
-    expect(told.filter(text => text === 'reconnecting 1 a:5672')).toHaveLength(2)
+    expect(told.filter(text => text.startsWith('reconnecting'))).toEqual([
+      'reconnecting 1 a:5672',
+      'reconnecting 2 a:5672',
+    ])
   })
 
   test('is recovered also where the broker closed it for an error, and the culprit is not repeated', async () => {

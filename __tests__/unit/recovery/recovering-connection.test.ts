@@ -99,10 +99,11 @@ describe('connecting with retryInitial', () => {
     const connecting = client.connect()
     expect(client.state).toEqual({ name: 'connecting', attempt: 1 })
     while (hosts.asked.length < 3) await turns(1)
-    expect(client.state).toEqual({ name: 'connecting', attempt: 3 })
+    expect(client.state).toEqual({ name: 'connecting', attempt: 3, error: expect.any(Error) })
     hosts.mood = 'up'
     await connecting
-    expect(client.told).toEqual(['connect a:5672'])
+    expect(client.told.slice(0, 2)).toEqual(['reconnecting 2 a:5672', 'reconnecting 3 a:5672'])
+    expect(client.told.at(-1)).toBe('connect a:5672')
     expect(client.state).toMatchObject({ name: 'open', server: { product: 'peer' } })
     await client.close(OVER)
   })

@@ -12,6 +12,7 @@ const connecting: RecoveryState = {
   abort: new AbortController(),
   connected: defer(),
   attempt: 2,
+  error: undefined,
   session: undefined,
 }
 const reconnecting: RecoveryState = {

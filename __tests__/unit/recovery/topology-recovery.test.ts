@@ -2,11 +2,14 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { resolveConfig } from '../../../src/connection/connection-config.js'
 import { Metrics } from '../../../src/connection/metrics.js'
-import { ConnectionClosedError } from '../../../src/errors.js'
+import { ConnectionBrokenError, ConnectionClosedError } from '../../../src/errors.js'
 import { TopologyRecovery } from '../../../src/recovery/topology-recovery.js'
 import { Session } from '../../../src/session/session.js'
 import { TicketCounter } from '../../../src/ticket.js'
 import { ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
+import { eventually } from '../../support/outcome.js'
+
+const LOSS = { reason: new ConnectionBrokenError('the broker hung up'), blamed: [] }
 
 const sessions: Session[] = []
 
@@ -30,9 +33,11 @@ async function connect() {
 /** Recovery, and what it tells. */
 function begin() {
   const told: string[] = []
-  const recovery = new TopologyRecovery(new TicketCounter(), {
+  const recovery = new TopologyRecovery(new TicketCounter(), 60_000, {
     onQueueRenamed: (from, to) => told.push(`${from} is ${to}`),
     onTopologyError: ({ kind, name }, { code }) => told.push(`${kind} ${name}: ${code}`),
+    onTopologyDelayed: ({ kind, name }) => told.push(`${kind} ${name} is late`),
+    onLateRestored: () => undefined,
   })
   /** Puts a queue and its binding on record; the broker chose its name if `as` is empty. */
   const declare = (queue: string, more: object = {}, as = queue): void => {
@@ -76,7 +81,7 @@ describe('attaching', () => {
       const { peer, session } = await connect()
       await recovery.attach(session)
       expect(askedOf(peer)).toEqual(['queue.declare q', 'queue.bind q'])
-      recovery.detach()
+      recovery.detach(LOSS)
     }
     expect(told).toEqual([])
   })
@@ -118,7 +123,7 @@ describe('recovery has no part in', () => {
     declare('q', { autoDelete: true })
     expect(recovery.restoreMissing('q')).toBeUndefined()
     await recovery.attach(session)
-    recovery.detach()
+    recovery.detach(LOSS)
     expect(recovery.restoreMissing('q')).toBeUndefined()
   })
 })
@@ -135,8 +140,9 @@ describe('a queue that the dead connection holds', () => {
     expect(asked()).toBe(1)
     await restored
     expect(asked()).toBe(3)
-    expect(askedOf(peer).at(-1)).toBe('queue.bind held')
     expect(recovery.restoreMissing('held')).toBeUndefined()
+    await eventually(() => recovery.missing === undefined)
+    expect(askedOf(peer).at(-1)).toBe('queue.bind held')
     expect(told).toEqual([])
   })
 
@@ -173,7 +179,7 @@ describe('a queue that the dead connection holds', () => {
     const restored = ['p', 'q'].map(name => recovery.restoreMissing(name))
     expect(restored).toEqual([expect.any(Promise), expect.any(Promise)])
     // Each is asked for but once: nothing has made them come back.
-    recovery[leave]()
+    recovery[leave](LOSS)
     await Promise.all(restored)
     expect(peer.all('queue.declare')).toHaveLength(2)
     expect(recovery.restoreMissing('p')).toBeUndefined()
@@ -199,7 +205,7 @@ describe('an auto-delete queue that has gone after it was found', () => {
     declare('q', { autoDelete: true })
     const [old, present] = [await connect(), await connect()]
     await recovery.attach(old.session)
-    recovery.detach()
+    recovery.detach(LOSS)
     await recovery.attach(present.session)
     await recovery.restoreMissing('q')
     expect(askedOf(old.peer)).toHaveLength(2)

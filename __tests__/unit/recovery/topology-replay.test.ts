@@ -6,6 +6,7 @@ import { Metrics } from '../../../src/connection/metrics.js'
 import { type AmqpError, ConnectionClosedError } from '../../../src/index.js'
 import { TopologyRecord } from '../../../src/recovery/topology-record.js'
 import { type ReplayEvents, TopologyReplay } from '../../../src/recovery/topology-replay.js'
+import { TopologySuspects } from '../../../src/recovery/topology-suspects.js'
 import { Session } from '../../../src/session/session.js'
 import { TicketCounter } from '../../../src/ticket.js'
 import { type Received, ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
@@ -39,9 +40,13 @@ async function prepare() {
   const events: ReplayEvents = {
     onQueueRenamed: (from, to) => told.push(`${from} is ${to}`),
     onTopologyError: ({ kind, name }, error: AmqpError) => told.push(`${kind} ${name}: ${error.code}`),
+    onTopologyDelayed: ({ kind, name }) => told.push(`${kind} ${name} is late`),
+    onLateRestored: () => undefined,
   }
   const record = new TopologyRecord()
-  const replayOn = (on = session, of = record) => new TopologyReplay(of, on, new TicketCounter(), events)
+  const suspects = new TopologySuspects()
+  const replayOn = (on = session, of = record) =>
+    new TopologyReplay({ record: of, suspects, counter: new TicketCounter(), events, patience: 60_000 }, on)
   return { peer, record, session, replay: replayOn(), replayOn, told }
 }
 
@@ -94,7 +99,7 @@ function refuse(
 }
 
 describe('a replay', () => {
-  test('brings back exchanges, then queues, then bindings of both, each kind when the one before is there', async () => {
+  test('brings back exchanges, queues, and the bindings of both, each when what it needs is there', async () => {
     const { peer, record, replay, told } = await prepare()
     declareQueue(record, 'q')
     bindQueue(record, 'q', 'f')
@@ -106,10 +111,10 @@ describe('a replay', () => {
     )
     const replayed = replay.run()
     await turns()
-    expect(asked(peer)).toEqual(['exchange.declare e', 'exchange.declare f'])
+    expect(asked(peer)).toEqual(['exchange.declare e', 'exchange.declare f', 'queue.declare q'])
     for (const answer of late) answer()
     await replayed
-    expect(asked(peer).slice(2)).toEqual(['queue.declare q', 'exchange.bind e f', 'queue.bind q f'])
+    expect(asked(peer).slice(3)).toEqual(['exchange.bind e f', 'queue.bind q f'])
     expect(told).toEqual([])
   })
 
@@ -161,13 +166,14 @@ describe('a queue that the broker named', () => {
   test('gets another name where it is gone, but not where its node is down', async () => {
     for (const [text, renamed] of [
       ["NOT_FOUND - no queue 'old'", ['old is ']],
-      ["NOT_FOUND - home node 'x' of durable queue 'old' is down or inaccessible", ['queue old: NOT_FOUND']],
+      ["NOT_FOUND - home node 'x' of durable queue 'old' is down or inaccessible", []],
     ] as const) {
       const { peer, record, replay, told } = await prepare()
       declareQueue(record, 'old', {}, '')
       refuse(peer, 'queue.declare', 'old', 404, 1, text)
       await replay.run()
       expect(told).toEqual(renamed)
+      replay.end()
     }
   })
 })
@@ -181,13 +187,15 @@ describe('a queue that the dead connection holds', () => {
     for (const name of ['held', 'free']) bindQueue(record, name, 'e')
     refuse(peer, 'queue.declare', 'held', 405, 2)
     await replay.run()
-    expect(replay.pendingQueue('held') !== undefined).toBe(true)
-    expect(replay.pendingQueue('free') !== undefined).toBe(false)
+    expect(replay.pending('queue', 'held') !== undefined).toBe(true)
+    expect(replay.pending('queue', 'free') !== undefined).toBe(false)
     expect(asked(peer).slice(-2)).toEqual(['exchange.bind f e', 'queue.bind free e'])
-    await eventually(() => replay.pendingQueue('held') === undefined)
-    // The exchange may have gone with the queue's old binding.
-    expect(asked(peer).slice(-5)).toEqual([
+    refuse(peer, 'queue.bind', 'held', 404, 1)
+    await eventually(() => replay.late.size === 0)
+    // The exchange has gone with the queue's old binding.
+    expect(asked(peer).slice(-6)).toEqual([
       'queue.declare held',
+      'queue.bind held e',
       'queue.declare held',
       'exchange.declare e',
       'exchange.bind f e',
@@ -206,7 +214,7 @@ describe('a queue that the dead connection holds', () => {
       peer.closeChannel(channel, code, 'no', 'queue.declare')
     })
     await replay.run()
-    await eventually(() => replay.pendingQueue('held') === undefined)
+    await eventually(() => replay.pending('queue', 'held') === undefined)
     expect(told).toEqual(['queue held: PRECONDITION_FAILED'])
   })
 
@@ -229,9 +237,10 @@ describe('a queue that the dead connection holds', () => {
     refuse(peer, 'queue.declare', 'held', 405, 9)
     await replay.run()
     peer.hangUp()
+    replay.end()
+    expect(replay.late.size).toBe(0)
     const next = await prepare()
     await next.replayOn(next.session, record).run()
-    await eventually(() => replay.pendingQueue('held') === undefined)
     expect(told).toEqual([])
     expect(asked(next.peer)).toEqual(['queue.declare held'])
   })
