@@ -1,6 +1,6 @@
 /**
  * Owns the transport over Node's streams: TCP, TLS and unix sockets. Everything that has been written counts against
- * one limit, at which it asks for a pause. Knows nothing of what the bytes mean.
+ * one limit, at which it asks for a pause. It is over when the peer says no more. Knows nothing of what the bytes mean.
  */
 import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import type { Address, Transport, TransportEvents } from '../transport-types.js'
@@ -75,15 +75,24 @@ export class StreamTransport implements Transport {
 
   start(events: TransportEvents): void {
     const socket = this.#socket
+    let isOver = false
+    const onOver = (): void => {
+      if (isOver) return
+      isOver = true
+      events.onClose(this.#failure)
+    }
     this.#inflow.start(events)
-    if (socket.closed) {
-      queueMicrotask(() => events.onClose(this.#failure))
+    if (socket.closed || socket.readableEnded) {
+      queueMicrotask(onOver)
       return
     }
     // TLS comes as a stream.
     socket.on('data', chunk => events.onData(chunk))
     socket.on('drain', () => events.onDrain())
-    socket.on('close', () => events.onClose(this.#failure))
+    // A peer that says no more is gone. The socket itself closes only when all writes have left, which a peer that does not
+    // read can put off for ever.
+    socket.once('end', onOver)
+    socket.once('close', onOver)
   }
 
   write(pieces: readonly Uint8Array[]): boolean {

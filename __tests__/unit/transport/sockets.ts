@@ -1,6 +1,6 @@
 /** Owns: the peers and recorders of the transport's tests: servers of this process, and their end after each test. */
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type ServerOpts, type Socket } from 'node:net'
 import { connectStream } from '../../../src/transport/stream.js'
 import type { Address, Transport, TransportEvents } from '../../../src/transport-types.js'
 import { defer } from '../../../src/util/promise.js'
@@ -89,8 +89,8 @@ export async function connect(
   return { transport, events }
 }
 
-export async function connectedPair() {
-  const server = createServer()
+export async function connectedPair(options: ServerOpts = {}) {
+  const server = createServer(options)
   const port = await listen(server)
   const peer = once(server, 'connection') as Promise<[Socket]>
   const client = await connect({ host: '127.0.0.1', port })

@@ -68,6 +68,46 @@ describe('a transport over TCP', () => {
     expect(events.closes).toHaveLength(1)
   })
 
+  test('reports the end of a peer that does not read, while writes wait for it', async () => {
+    const { transport, events, socket } = await connectedPair({ allowHalfOpen: true })
+    socket.pause()
+    expect(transport.write([Buffer.alloc(MUCH, 'x')])).toBe(false)
+    socket.end('goodbye')
+    expect(await events.closed.promise).toBeUndefined()
+    expect(events.text).toBe('goodbye')
+    const gone = once(socket, 'close')
+    transport.destroy()
+    socket.resume()
+    await gone
+    expect(events.closes).toHaveLength(1)
+  })
+
+  test('sends what was written before it ends, though the peer has ended before', async () => {
+    const { transport, events, socket } = await connectedPair({ allowHalfOpen: true })
+    transport.write([Buffer.alloc(MUCH, 'y')])
+    transport.end()
+    socket.end()
+    expect(await events.closed.promise).toBeUndefined()
+    expect(await read(socket, MUCH)).toHaveLength(MUCH)
+  })
+
+  test('reports the end of a peer that said all before its owner began to listen, and then no more', async () => {
+    const server = createServer({ allowHalfOpen: true }, socket => socket.pause().end('early'))
+    const port = await listen(server)
+    const peer = once(server, 'connection') as Promise<[Socket]>
+    const transport = await connectStream({ host: '127.0.0.1', port }, NEVER)
+    const [socket] = await peer
+    transport.write([Buffer.alloc(MUCH, 'z')])
+    if (!socket.writableFinished) await once(socket, 'finish')
+    // The end is in the system's hands; it comes with one of the next rounds of the event loop.
+    for (let round = 0; round < 20; round++) await new Promise(resolve => setImmediate(resolve))
+    const events = new Recorder()
+    transport.start(events)
+    expect(await events.closed.promise).toBeUndefined()
+    expect(events.text).toBe('early')
+    transport.destroy()
+  })
+
   test('reports a reset by the peer as an error', async () => {
     const { events, socket } = await connectedPair()
     socket.resetAndDestroy()
@@ -194,6 +234,18 @@ describe('a transport over a unix socket', () => {
     socket.end('back')
     expect(await events.closed.promise).toBeUndefined()
     expect(events.text).toBe('back')
+  })
+
+  test('reports the end of a peer that does not read, while writes wait for it', async () => {
+    const path = join(folder, 'half.sock')
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket =>
+      socket.end('goodbye'),
+    )
+    await listen(server, { path })
+    const { transport, events } = await connect({ host: 'localhost', port: 5672, path })
+    transport.write([Buffer.alloc(MUCH, 'x')])
+    expect(await events.closed.promise).toBeUndefined()
+    expect(events.text).toBe('goodbye')
   })
 
   test('rejects with the reason where no socket is at its path', async () => {

@@ -20,7 +20,7 @@ describe('a transport over TLS', () => {
 
   const pem = (file: string): Buffer => readFileSync(file)
 
-  async function tlsServer(options: { requestCert?: boolean } = {}) {
+  async function tlsServer(options: { requestCert?: boolean; allowHalfOpen?: boolean } = {}) {
     const { server: pair, caPem: ca } = certificates
     const server = createTlsServer({ cert: pem(pair.cert), key: pem(pair.key), ca, ...options })
     server.on('tlsClientError', () => undefined)
@@ -49,6 +49,17 @@ describe('a transport over TLS', () => {
     expect(await read(socket, MUCH)).toHaveLength(MUCH)
     await events.drained.promise
     expect(transport.write([Buffer.from('more')])).toBe(true)
+  })
+
+  test('reports the end of a peer that does not read, while writes wait for it', async () => {
+    const { port, peer } = await tlsServer({ allowHalfOpen: true })
+    const { transport, events } = await connect({ host: 'localhost', port, tls: { ca: certificates.caPem } })
+    const [socket] = await peer
+    socket.pause()
+    expect(transport.write([Buffer.alloc(MUCH, 'x')])).toBe(false)
+    socket.end('goodbye')
+    expect(await events.closed.promise).toBeUndefined()
+    expect(events.text).toBe('goodbye')
   })
 
   test('connects to an address, which is never sent as a server name', async () => {
