@@ -2,6 +2,7 @@
 import { format } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import debug from 'debug'
+import { debugError } from '../../src/debug.js'
 import { AuthenticationError, type ClientOptions, connect } from '../../src/index.js'
 import { type PeerOptions, ScriptedPeer, turns } from '../support/memory/scripted-peer.js'
 
@@ -86,4 +87,18 @@ describe('the debug lines', () => {
     await converse({ heartbeat: 0 })
     expect(lines).toEqual([])
   })
+})
+
+test('a line that cannot be shown, or that nobody takes, throws nothing', () => {
+  debug.enable('puka:error')
+  const unspeakable = {
+    toString: () => {
+      throw new Error('no words')
+    },
+  }
+  expect(() => debugError('%s', unspeakable)).not.toThrow()
+  debug.log = () => {
+    throw new Error('the disk is full')
+  }
+  expect(() => debugError('x')).not.toThrow()
 })

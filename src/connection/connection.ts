@@ -102,7 +102,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     this.#events = events
     this.#channels = new ChannelTable(reserved)
     this.#parser = new FrameParser(this, config.frameMax)
-    this.outbox = new Outbox(config.frameMax, metrics)
+    this.outbox = new Outbox(config.frameMax, metrics, error => this.#onViolation(asAmqpError(error)))
   }
 
   /** Connects and shakes hands, once. Rejects with an error that says what went wrong; then nothing is left open. */
@@ -300,18 +300,23 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     if (this.#state.name === 'ended') return
     this.#heartbeat?.onData()
     this.metrics.bytesReceived += chunk.length
-    try {
-      this.#parser.push(chunk)
-    } catch (error) {
-      this.#onViolation(asAmqpError(error))
-    }
+    this.#attempt(() => this.#parser.push(chunk))
     this.contentCopier.reset()
   }
 
   #onDrain(): void {
     if (this.#state.name === 'ended') return
     this.outbox.resume()
-    if (this.#state.name === 'open') this.#events.onWritable()
+    if (this.#state.name === 'open') this.#attempt(() => this.#events.onWritable())
+  }
+
+  /** Does what the transport has brought about, which is to hear of no error. */
+  #attempt(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.#onViolation(asAmqpError(error))
+    }
   }
 
   /** The peer broke the protocol: it is told so, and the connection ends. */
@@ -326,11 +331,9 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   #takeRest(): void {
     const rest = this.#heldBack?.rest() ?? []
     this.#heldBack = undefined
-    try {
+    this.#attempt(() => {
       for (const method of rest) if (this.#state.name !== 'ended') this.#onMethod(method)
-    } catch (error) {
-      this.#onViolation(asAmqpError(error))
-    }
+    })
   }
 
   #onMethod(method: Method): void {

@@ -2,6 +2,7 @@
  * Owns the opening of a connection's transport, the time that connecting may take, and what a failed attempt is called.
  * Knows nothing of what the transport carries.
  */
+import { format } from 'node:util'
 import { debugConnection } from '../debug.js'
 import { AmqpError, ConnectionBrokenError, TimeoutError } from '../errors.js'
 import { connectStream } from '../transport/stream.js'
@@ -19,9 +20,10 @@ export function openTransport(
     const stopWatching = onAbort(giveUp, () => reject(giveUp.reason))
     const attempt = async (): Promise<void> => {
       try {
-        const transport = await open(address, giveUp)
+        const opened = await open(address, giveUp)
+        const transport = open === connectStream ? opened : new GuardedTransport(opened)
         if (giveUp.aborted) transport.destroy()
-        else resolve(open === connectStream ? transport : new GuardedTransport(transport))
+        else resolve(transport)
       } catch (error) {
         reject(error)
       } finally {
@@ -84,5 +86,5 @@ export function transportClosed(error: unknown): ConnectionBrokenError {
 function messageOf(error: unknown): string {
   const { message, errors } = (error ?? {}) as Partial<AggregateError>
   if (message === '' && Array.isArray(errors)) return errors.map(messageOf).join(', ')
-  return message ?? String(error)
+  return typeof message === 'string' ? message : format('%s', error)
 }

@@ -8,6 +8,7 @@ import { ResourceError } from '../errors.js'
 import { FRAME_HEADER_SIZE, FRAME_METHOD } from '../frame/constants.js'
 import { beginFrame, endFrame } from '../frame/writer.js'
 import type { Transport } from '../transport-types.js'
+import { ignore } from '../util/promise.js'
 import { Writer } from '../wire/writer.js'
 import type { Metrics } from './metrics.js'
 
@@ -39,6 +40,7 @@ export class Outbox {
   /** What is written to; undefined while there is no transport yet. */
   transport: Pick<Transport, 'write'> | undefined
   readonly #metrics: Metrics
+  readonly #onFailure: (error: unknown) => void
   readonly #trace = debugFrame.enabled
   #state: State = 'idle'
   #pieces: Uint8Array[] = []
@@ -57,19 +59,21 @@ export class Outbox {
   /** How many answers there were since the transport asked for a pause. */
   #unreadAnswers = 0
   readonly #onTick = (): void => {
-    if (this.#state === 'scheduled') this.flush()
+    if (this.#state === 'scheduled') this.#flushAlone()
   }
   readonly #onRound = (): void => {
-    if (this.#state === 'gathering') this.flush()
+    if (this.#state === 'gathering') this.#flushAlone()
   }
   readonly #onTime = (): void => {
     this.#timer = undefined
-    if (this.#listeners.length > 0) this.flush()
+    if (this.#listeners.length > 0) this.#flushAlone()
   }
 
-  constructor(frameMax: number, metrics: Metrics) {
+  /** `onFailure` is told what a listener throws where nobody has called for the write. */
+  constructor(frameMax: number, metrics: Metrics, onFailure: (error: unknown) => void = ignore) {
     this.frameMax = frameMax
     this.#metrics = metrics
+    this.#onFailure = onFailure
     this.writer = new Writer(undefined, (slab, end) => this.#takeSlab(slab, end))
   }
 
@@ -225,6 +229,15 @@ export class Outbox {
     this.#takeSlab(this.writer.buffer, this.writer.start)
     this.#taken = this.writer.start
     this.#writePieces()
+  }
+
+  /** Called by the runtime, which would end the process for what a listener throws. */
+  #flushAlone(): void {
+    try {
+      this.flush()
+    } catch (error) {
+      this.#onFailure(error)
+    }
   }
 
   /** The transport takes more again. */
