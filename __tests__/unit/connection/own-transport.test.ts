@@ -163,6 +163,19 @@ describe('an attempt to connect fails with an AmqpError, or works, where the tra
   )
 })
 
+test('a transport that wants a pause, and is ready again before its write returns, is written to', async () => {
+  const peer = new ScriptedPeer()
+  const drained: Fault = (act, events) => {
+    act()
+    events?.onDrain()
+    return false
+  }
+  const transport = faulted(peer, 'write', drained, () => true)
+  const client = await connect('amqp://own', { transport, heartbeat: 0, recovery: false })
+  await expect(client.queueDeclare('q')).resolves.toMatchObject({ queue: 'q' })
+  await client.close()
+})
+
 describe('a method on the heels of the handshake that nothing asked for', () => {
   test.each(faults)(
     'ends the client all the same where the transport, told to let go, %s',
