@@ -156,7 +156,7 @@ test('a peer that says one byte at a time is understood, from the handshake to t
   await client.basicPublish('', 'q', 'x')
   const message = await client.basicGet('q')
   expect(message?.text()).toBe('a body')
-  expect(message?.contentType).toBe('text/plain')
+  expect(message?.properties.contentType).toBe('text/plain')
   message?.ack()
   await client.close()
   expect(client.state).toMatchObject({ name: 'closed' })
