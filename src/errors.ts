@@ -4,6 +4,7 @@
  */
 import * as codes from './constants.gen.js'
 import type { MessageProperties } from './options.js'
+import { cleanText } from './util/clean-text.js'
 import type { Table } from './util/field-value.js'
 
 /** The context of an error: the operation, and what the broker reported. */
@@ -258,5 +259,5 @@ const classByReplyCode: Readonly<Record<number, AmqpErrorClass>> = {
 export function errorFromReply(replyCode: number, replyText: string, context: ErrorContext): AmqpError {
   const subject = context.operation === undefined ? '' : `${context.operation}: `
   const ErrorClass = classByReplyCode[replyCode] ?? ProtocolError
-  return new ErrorClass(`${subject}${replyText} (${replyCode})`, { ...context, replyCode })
+  return new ErrorClass(`${subject}${cleanText(replyText)} (${replyCode})`, { ...context, replyCode })
 }

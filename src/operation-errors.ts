@@ -1,6 +1,6 @@
 /** Owns how an error is told to the one operation that it belongs to: its name, its ticket, its cause. */
 import {
-  type AmqpError,
+  AmqpError,
   type AmqpErrorClass,
   ArgumentError,
   ConnectionBrokenError,
@@ -19,7 +19,7 @@ export interface ConnectionLoss {
 
 /**
  * What the end of the connection means for one operation: {@link ConnectionClosedError} if the client was closed,
- * else {@link ConnectionBrokenError} with the reason as its cause.
+ * else {@link ConnectionBrokenError} with the reason as its cause, and with the reply code of the broker, if it gave one.
  */
 export function connectionLost(reason: AmqpError, context: ErrorContext): AmqpError {
   const subject = context.operation === undefined ? '' : `${context.operation}: `
@@ -30,7 +30,9 @@ export function connectionLost(reason: AmqpError, context: ErrorContext): AmqpEr
   }
   const cause = reason instanceof ConnectionBrokenError && reason.cause !== undefined ? reason.cause : reason
   const text = `${subject}the connection was lost: ${reason.message}`
-  return withoutStack(() => new ConnectionBrokenError(text, { operation, ticket, cause }))
+  const { replyCode, classId, methodId } = cause instanceof AmqpError ? cause : reason
+  const all = { operation, ticket, replyCode, classId, methodId, cause }
+  return withoutStack(() => new ConnectionBrokenError(text, all))
 }
 
 /** The same error of the broker, with the operation that it is about. */

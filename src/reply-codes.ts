@@ -16,7 +16,9 @@ import {
 import {
   AccessRefusedError,
   type AmqpError,
+  ArgumentError,
   AuthenticationError,
+  ConnectionBrokenError,
   NotAllowedError,
   NotFoundError,
   ProtocolError,
@@ -64,15 +66,16 @@ export function isUnavailable(error: unknown): boolean {
 }
 
 /**
- * The broker does not let this user in, or speaks no AMQP 0-9-1: a new attempt does not cure it unless somebody changes
+ * The broker does not let this user in, or speaks no AMQP 0-9-1, or is not asked at all, since it would not take what it needs to know: a new attempt does not cure it unless somebody changes
  * something. Where several hosts were asked, each of them has to have answered so.
  */
 export function isRefusal(error: unknown): boolean {
   const { cause } = (error ?? {}) as Error
   if (cause instanceof AggregateError) return cause.errors.every(isRefusal)
-  return (
-    error instanceof AuthenticationError || error instanceof NotAllowedError || error instanceof ProtocolError
-  )
+  // Who hung up without a word may be a proxy whose brokers are down.
+  if (error instanceof ProtocolError) return !(cause instanceof ConnectionBrokenError)
+  if (error instanceof ArgumentError) return error.operation === 'connect'
+  return error instanceof AuthenticationError || error instanceof NotAllowedError
 }
 
 const violationCodes: Readonly<Record<string, number>> = {

@@ -52,6 +52,14 @@ describe('a refusal', () => {
     expect([lost, new ArgumentError('x'), new Error('y'), undefined].map(isRefusal)).not.toContain(true)
   })
 
+  test('is also what the client does not even ask for, since the server would not take it', () => {
+    expect(isRefusal(new ArgumentError('too large', { operation: 'connect' }))).toBe(true)
+  })
+
+  test('is none where nobody has said anything: it may be a proxy whose brokers are down', () => {
+    expect(isRefusal(new ProtocolError('silent', { cause: lost }))).toBe(false)
+  })
+
   test('of several hosts is one where each of them refused', () => {
     expect(isRefusal(byAll(refusals))).toBe(true)
     expect(isRefusal(byAll([...refusals, lost]))).toBe(false)

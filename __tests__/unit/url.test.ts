@@ -1,8 +1,9 @@
 /** Covers what an AMQP URL says, part by part, and how it is refused. */
+import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ArgumentError } from '../../src/errors.js'
-import { parseUrl } from '../../src/url.js'
+import { parseHost, parseUrl } from '../../src/url.js'
 
 function messageOf(url: unknown): string {
   try {
@@ -113,7 +114,8 @@ describe('parseUrl', () => {
     ['channel_max=1.5', "the URL's channel_max must be a whole number"],
     ['connectTimeout=0x10', "the URL's connectTimeout must be a whole number"],
     ['auth_mechanism=gssapi', "the URL's auth_mechanism must be plain, external or amqplain"],
-    ['heart_beat=5', 'the URL\'s parameter "heart_beat" is not known'],
+    ['heart_beat=5', "parameter 1 in the URL's query is not known"],
+    ['heartbeat=5&oops', "parameter 2 in the URL's query is not known"],
   ])('refuses the query %s, and says why', (query, message) => {
     expect(messageOf(`amqp://host?${query}`)).toContain(message)
   })
@@ -142,6 +144,30 @@ describe('parseUrl', () => {
     expect(messageOf(url)).toContain('the URL must look like amqp://')
   })
 
+  test.each([
+    ' amqp://host',
+    'amqp://host\n',
+    'amqp://host/v\r\n',
+    '\uFEFFamqp://host',
+    'amqp://u:pw@host\t',
+  ])('says of %j that a blank or a line end is at one of its ends', url => {
+    expect(messageOf(url)).toContain('a blank or a line end at its beginning or its end')
+  })
+
+  test.each(['amqp://ho st', 'amqp://ho%0ast', 'amqp://ho%40st', 'amqp://u:p@ho%2fst', 'amqp://ho\u202est'])(
+    'refuses %j, whose host can be none',
+    url => {
+      expect(messageOf(url)).toBe('the host in the URL holds a character that no host has')
+    },
+  )
+
+  test.each(['amqp://[host]', 'amqp://[1.2.3.4]', 'amqp://[::g]:1'])(
+    'refuses %p, without an IPv6 address',
+    url => {
+      expect(messageOf(url)).toBe('the URL must have an IPv6 address between [ and ]')
+    },
+  )
+
   test('knows no mechanism by the name of what every object has', () => {
     expect(() => parseUrl('amqp://host?auth_mechanism=constructor')).toThrow(ArgumentError)
   })
@@ -151,12 +177,14 @@ describe('parseUrl', () => {
     expect(messageOf('amqp://host//')).toBe('the vhost in the URL holds a slash: write it as %2f')
   })
 
-  test.each(['amqp://user:12/34@host', 'amqp://user:12?34@host', 'amqp://host/v@host'])(
-    'refuses %p, where what looks like the host is not meant to be it',
-    url => {
-      expect(messageOf(url)).toContain('the URL holds an @ behind the host')
-    },
-  )
+  test.each([
+    'amqp://user:12/34@host',
+    'amqp://user:12?34@host',
+    'amqp://host/v@host',
+    'amqp://user:p@ss:1@host',
+  ])('refuses %p, where what looks like the host is not meant to be it', url => {
+    expect(messageOf(url)).toContain('the URL holds an @ behind the host')
+  })
 
   test.each([
     ['amqp://%zz@host', 'user'],
@@ -179,8 +207,103 @@ describe('parseUrl', () => {
     'amqp://user:sec/ret@host',
     'amqp://user:secret/x@host',
     'amqp://user:secret?x@host',
+    'amqp://user:p@ss:secret@host',
+    'amqp://user:pw@host:secret',
+    'amqp://user:pw@host?secret',
+    'amqp://user:pw@host?secret=1',
+    'amqp://host?heartbeat=secret',
+    'amqp://user:pw@[secret]',
+    'amqp://user:p#secret@host',
+    'amqp://user:secret@host\n',
     'http://user:secret@host',
   ])('never repeats the password of %s in its error', url => {
     expect(messageOf(url)).not.toMatch(/secret|sec\/ret/)
+  })
+
+  const GARBAGE = fc.string({ unit: fc.constantFrom(...'@:/?#[]%& =\\\n\t;,aZ0é\u202e'), maxLength: 12 })
+
+  test('repeats nothing of a URL that it refuses, wherever a secret stands in it', () => {
+    const secret = fc.tuple(GARBAGE, GARBAGE).map(([before, after]) => `${before}hunter2${after}`)
+    const place = fc.constantFrom<(secret: string) => string>(
+      text => `amqp://${text}:pw@host`,
+      text => `amqp://user:${text}@host:5672/v`,
+      text => `amqp://user:${text}@[::1]/v?heartbeat=1`,
+      text => `amqp://user:pw@host:${text}`,
+      text => `amqp://user:pw@${text}`,
+      text => `amqp://host/${text}`,
+      text => `amqp://host?token=${text}`,
+      text => `amqp://host?heartbeat=${text}`,
+      text => `amqp://host?${text}=1`,
+      text => `${text}://host`,
+      text => text,
+    )
+    let refused = 0
+    fc.assert(
+      fc.property(place, secret, (url, text) => {
+        try {
+          parseUrl(url(text))
+        } catch (error) {
+          refused++
+          expect(error).toBeInstanceOf(ArgumentError)
+          expect(inspect(error, { depth: 9, showHidden: true }).split(' at ')[0]).not.toContain('hunter2')
+        }
+      }),
+      { numRuns: 2000 },
+    )
+    expect(refused).toBeGreaterThan(500)
+  })
+
+  test('takes no part of a password for a host', () => {
+    fc.assert(
+      fc.property(GARBAGE, GARBAGE, (before, after) => {
+        let host = 'real'
+        try {
+          host = parseUrl(`amqp://user:${before}hunter2${after}@real:5672/v`).host
+        } catch {}
+        expect(host).toBe('real')
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('parseHost', () => {
+  test.each([
+    ['host', { host: 'host', port: 5672 }],
+    ['host:1', { host: 'host', port: 1 }],
+    ['10.0.0.1:65535', { host: '10.0.0.1', port: 65_535 }],
+    ['::1', { host: '::1', port: 5672 }],
+    ['[::1]', { host: '::1', port: 5672 }],
+    ['[::1]:5', { host: '::1', port: 5 }],
+    ['fe80::1%eth0', { host: 'fe80::1%eth0', port: 5672 }],
+    ['[fe80::1%25eth0]:5', { host: 'fe80::1%eth0', port: 5 }],
+  ])('reads %p', (text, parsed) => {
+    expect(parseHost(text, false, 'it')).toEqual(parsed)
+  })
+
+  test('has the port of TLS where the URL says so', () => {
+    expect(parseHost('::1', true, 'it').port).toBe(5671)
+    expect(parseHost('host', true, 'it').port).toBe(5671)
+  })
+
+  test.each([
+    ['u:hunter2@host', 'hosts[0] holds an @'],
+    ['hunter2@host', 'hosts[0] holds an @'],
+    ['amqp://hunter2', 'hosts[0] must be host'],
+    ['host/hunter2', 'hosts[0] must be host'],
+    ['host?hunter2', 'hosts[0] must be host'],
+    ['host:hunter2', 'hosts[0] must be host'],
+    ['host:0', 'hosts[0] must be host'],
+    ['host:65536', 'hosts[0] must be host'],
+    ['host:', 'hosts[0] must be host'],
+    ['[hunter2]', 'hosts[0] must be host'],
+    ['host\n', 'hosts[0] must be host'],
+    [' host', 'hosts[0] must be host'],
+    ['', 'hosts[0] must be host'],
+  ])('refuses %j without repeating it', (text, message) => {
+    const read = (): unknown => parseHost(text, false, 'hosts[0]')
+    expect(read).toThrow(ArgumentError)
+    expect(read).toThrow(message)
+    expect(read).toThrow(expect.not.stringContaining('hunter2'))
   })
 })

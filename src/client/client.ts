@@ -84,7 +84,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   constructor(url: UrlSource = 'amqp:///', options: ClientOptions = {}) {
     super()
     checkOptions('Client', options)
-    const limits = resolveConfig('amqp:///', options)
+    const limits = resolveConfig(undefined, options)
     const defaults = readPublishDefaults(options.publishDefaults)
     const failsOffline = options.whileOffline === 'fail'
     const counter = this.#counter

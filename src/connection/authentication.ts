@@ -5,6 +5,7 @@
 
 import type { Mechanism } from '../client-options.js'
 import { AuthenticationError } from '../errors.js'
+import { cleanText } from '../util/clean-text.js'
 import { writeTable } from '../wire/table-writer.js'
 import { Writer } from '../wire/writer.js'
 import type { ConnectionConfig } from './connection-config.js'
@@ -15,7 +16,7 @@ export function chooseMechanism(offered: readonly string[], config: ConnectionCo
   const chosen = wanted.find(mechanism => offered.includes(mechanism))
   if (chosen === undefined) {
     throw new AuthenticationError(
-      `the server offers ${offered.join(', ') || 'no mechanism'}, of which none is ${wanted.join(' or ')}`,
+      `the server offers ${cleanText(offered.join(', ')) || 'no mechanism'}, of which none is ${wanted.join(' or ')}`,
     )
   }
   return chosen

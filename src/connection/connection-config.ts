@@ -6,7 +6,7 @@
 import type { ClientOptions, Mechanism } from '../client-options.js'
 import { ArgumentError } from '../errors.js'
 import type { Address, TransportFactory } from '../transport-types.js'
-import { type ParsedUrl, parseUrl } from '../url.js'
+import { hostLabel, type ParsedUrl, parseUrl } from '../url.js'
 import { checkText, checkWhole } from '../util/check.js'
 import type { Table } from '../util/field-value.js'
 import { VERSION } from '../version.gen.js'
@@ -42,26 +42,41 @@ export interface ConnectionConfig {
   readonly separatePublishing: boolean
 }
 
+/** RabbitMQ refuses smaller frames from 4.1 on; AMQP's own least is 4096. */
+const SMALLEST_FRAME_MAX = 8192
 /** The channels that publishing keeps for itself, and one for everything else. */
 const FEWEST_CHANNELS = 4
 
-/** Brings a URL and options together. Throws {@link ArgumentError} for whatever is invalid. */
-export function resolveConfig(url: string, options: ClientOptions): ConnectionConfig {
-  const parsed = parseUrl(url)
+/** The parts of a URL that is not known yet. */
+const NO_URL: ParsedUrl = { secure: false, host: 'localhost', port: 5672 }
+
+/**
+ * Brings a URL and options together. Throws {@link ArgumentError} for whatever is invalid. Without a URL, as far as the
+ * options alone tell.
+ */
+export function resolveConfig(url: string | undefined, options: ClientOptions): ConnectionConfig {
+  const parsed = url === undefined ? NO_URL : parseUrl(url)
+  checkTls(options.tls)
+  if (url !== undefined && !parsed.secure && options.tls !== undefined) {
+    throw new ArgumentError('tls is for amqps://, and the URL says amqp://: nothing would be encrypted')
+  }
   const address = resolveAddress(parsed, options)
   const username = parsed.username ?? options.username
   const password = parsed.password ?? options.password
+  const mechanism = checkMechanism(parsed.mechanism ?? options.mechanism)
+  if (username === undefined && password !== undefined && mechanism !== 'EXTERNAL') {
+    checkCertified(options.tls)
+  }
   return {
     address,
-    hostLabel:
-      address.path ?? `${parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host}:${parsed.port}`,
+    hostLabel: address.path ?? hostLabel(parsed.host, parsed.port),
     vhost: text('vhost', parsed.vhost ?? options.vhost, '/'),
     credentials: {
       username: text('username', username, 'guest'),
       password: text('password', password, 'guest'),
       explicit: username !== undefined,
     },
-    mechanism: checkMechanism(parsed.mechanism ?? options.mechanism),
+    mechanism,
     clientProperties: clientProperties(options),
     connectTimeout: whole(
       'connectTimeout',
@@ -94,15 +109,26 @@ function resolveAddress(parsed: ParsedUrl, { path, tls }: ClientOptions): Addres
   if (path !== undefined && (typeof path !== 'string' || path === '')) {
     throw new ArgumentError('path must be the path of a unix socket')
   }
-  if (tls !== undefined && (typeof tls !== 'object' || tls === null)) {
-    throw new ArgumentError("tls must be an object with options of Node's tls.connect")
-  }
   return {
     host: parsed.host,
     port: parsed.port,
     path,
     tls: parsed.secure ? (tls ?? {}) : undefined,
   }
+}
+
+function checkTls(tls: ClientOptions['tls']): void {
+  if (tls !== undefined && (typeof tls !== 'object' || tls === null)) {
+    throw new ArgumentError("tls must be an object with options of Node's tls.connect")
+  }
+}
+
+/** A certificate stands for a user, a password for another one: which, only its owner can say. */
+function checkCertified(tls: ClientOptions['tls']): void {
+  if (tls?.cert === undefined && tls?.pfx === undefined && tls?.secureContext === undefined) return
+  throw new ArgumentError(
+    "a client certificate and a password without a user: add the username, leave out the password, or set mechanism to 'EXTERNAL'",
+  )
 }
 
 function clientProperties({ connectionName, clientProperties: own }: ClientOptions): Table {
@@ -126,7 +152,7 @@ function clientProperties({ connectionName, clientProperties: own }: ClientOptio
 
 function frameMax(value: number | undefined): number {
   if (value === 0) return 0
-  return whole('frameMax', value, 131_072, 4096, 2 ** 31 - 1)
+  return whole('frameMax', value, 131_072, SMALLEST_FRAME_MAX, 2 ** 31 - 1)
 }
 
 function whole(

@@ -23,6 +23,7 @@ import type { ConnectionLoss } from '../operation-errors.js'
 import { violationCode } from '../reply-codes.js'
 import type { Transport } from '../transport-types.js'
 import { onAbort } from '../util/abort.js'
+import { cleanText } from '../util/clean-text.js'
 import { type Deferred, defer, ignore } from '../util/promise.js'
 import { takeAll } from '../util/tell-all.js'
 import { Reader } from '../wire/reader.js'
@@ -34,7 +35,7 @@ import { ControlChannel, type ControlHost, unasked } from './control-channel.js'
 import { Handshake, type HandshakeHost, type Tuning } from './handshake.js'
 import { Heartbeat, type HeartbeatHost } from './heartbeat.js'
 import type { Metrics } from './metrics.js'
-import { openTransport, transportClosed, withinConnectTimeout } from './open-transport.js'
+import { openTransport, transportClosed, unfinished, withinConnectTimeout } from './open-transport.js'
 import { Outbox } from './outbox.js'
 import { encodeRequest } from './request.js'
 import { describeFrame } from './trace.js'
@@ -268,7 +269,12 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   }
 
   async #shakeHands(transport: Transport, giveUp: AbortSignal): Promise<void> {
-    const stopWatching = onAbort(giveUp, () => this.#end(new ConnectionBrokenError('given up'), []))
+    const began = performance.now()
+    const silence = (): number | undefined =>
+      this.#parser.isUntouched ? performance.now() - began : undefined
+    const stopWatching = onAbort(giveUp, () => {
+      this.#end(this.#parser.verdictAtEnd() ?? unfinished(silence()), [])
+    })
     try {
       const handshake = new Handshake(this, this.#config)
       this.#state = { name: 'handshake', handshake }
@@ -276,7 +282,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
         onData: this.#onData,
         room: this.#parser.room.bind(this.#parser),
         onDrain: () => this.#onDrain(),
-        onClose: error => this.#end(transportClosed(error), []),
+        onClose: error => this.#end(this.#parser.verdictAtEnd() ?? transportClosed(error, silence()), []),
       })
       this.outbox.reference(PROTOCOL_HEADER)
       giveUp.throwIfAborted()
@@ -286,10 +292,14 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
       this.#heldBack = handshake
       // Methods that came with open-ok are handled after `connect` has resolved.
       setImmediate(() => this.#takeRest())
-      debugConnection('open: %s %s at %s', this.#info.product, this.#info.version, this.#info.host)
+      debugConnection(
+        'open: %s at %s',
+        cleanText(`${this.#info.product} ${this.#info.version}`),
+        this.#info.host,
+      )
     } catch (error) {
       this.#flush()
-      this.#end(error instanceof AmqpError ? error : new ConnectionBrokenError('given up'), [])
+      this.#end(error instanceof AmqpError ? error : new ConnectionBrokenError('the transport failed'), [])
       throw error
     } finally {
       stopWatching()

@@ -5,6 +5,7 @@
 import type { ArgsOf, Method, MethodName } from '../codec/methods.gen.js'
 import { debugConnection } from '../debug.js'
 import { type AmqpError, CommandInvalidError, errorFromReply } from '../errors.js'
+import { cleanText } from '../util/clean-text.js'
 import { Deque } from '../util/deque.js'
 import { type Deferred, defer } from '../util/promise.js'
 import { tellAll } from '../util/tell-all.js'
@@ -38,7 +39,7 @@ export class ControlChannel {
     switch (method.name) {
       case 'connection.close': {
         const { replyCode, replyText, classId, methodId } = method.args
-        debugConnection('closed by the broker: %d %s', replyCode, replyText)
+        debugConnection('closed by the broker: %d %s', replyCode, cleanText(replyText))
         this.#host.send('connection.close-ok', {})
         this.#host.onClose(
           errorFromReply(replyCode, replyText, { classId, methodId }),

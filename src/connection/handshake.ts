@@ -6,21 +6,24 @@
 import type { Mechanism } from '../client-options.js'
 import type { ServerInfo } from '../client-state.js'
 import type { ArgsOf, Method, MethodName } from '../codec/methods.gen.js'
-import { ACCESS_REFUSED } from '../constants.gen.js'
+import { ACCESS_REFUSED, FRAME_ERROR } from '../constants.gen.js'
 import { debugConnection } from '../debug.js'
 import {
   type AmqpError,
   AuthenticationError,
   CommandInvalidError,
+  ConnectionBrokenError,
   errorFromReply,
   NotAllowedError,
   ProtocolError,
+  TimeoutError,
 } from '../errors.js'
 import { FRAME_MIN_SIZE } from '../frame/constants.js'
 import type { Table } from '../util/field-value.js'
 import { type Deferred, defer } from '../util/promise.js'
 import { authenticationResponse, chooseMechanism } from './authentication.js'
 import type { ConnectionConfig } from './connection-config.js'
+import { checkStartOk, unansweredStartOk } from './start-ok.js'
 
 /** What both sides agreed on. */
 export interface Tuning {
@@ -53,6 +56,8 @@ export class Handshake {
   #waiting: Deferred<Method> | undefined
   #stage: Stage = 'start'
   #failure: AmqpError | undefined
+  /** What was sent to be let in. */
+  #startOk: ArgsOf<'connection.start-ok'> | undefined
   /** The server refuses credentials by connection.close (`authentication_failure_close`). */
   #saysRefusals = false
 
@@ -110,7 +115,10 @@ export class Handshake {
     debugConnection('%s: authenticating by %s', info.host, mechanism)
     const response = authenticationResponse(mechanism, this.#config)
     const { clientProperties } = this.#config
-    this.#host.send('connection.start-ok', { clientProperties, mechanism, response, locale: 'en_US' })
+    const startOk = { clientProperties, mechanism, response, locale: 'en_US' }
+    checkStartOk(startOk, info, this.#config.frameMax)
+    this.#startOk = startOk
+    this.#host.send('connection.start-ok', startOk)
     for (let challenges = 0; challenges <= MOST_CHALLENGES; challenges++) {
       const method = await this.#expect('connection.tune', 'connection.secure')
       if (method.name === 'connection.tune') return method.args
@@ -167,7 +175,12 @@ export class Handshake {
   #explain(reason: AmqpError): AmqpError {
     if (this.#stage !== 'authentication') return reason
     const { replyCode } = reason
-    if (replyCode === undefined && reason.code === 'CONNECTION_BROKEN' && !this.#saysRefusals) {
+    const isNoAnswer = reason instanceof ConnectionBrokenError || reason instanceof TimeoutError
+    if (this.#startOk !== undefined && (isNoAnswer || replyCode === FRAME_ERROR)) {
+      const tooLarge = unansweredStartOk(this.#startOk, reason)
+      if (tooLarge !== undefined) return tooLarge
+    }
+    if (replyCode === undefined && reason instanceof ConnectionBrokenError && !this.#saysRefusals) {
       return new AuthenticationError('connect: the server hung up during authentication', { cause: reason })
     }
     // RabbitMQ says 530 where the user may not connect at all, for example a guest from afar.

@@ -4,12 +4,19 @@
  */
 import { format } from 'node:util'
 import { debugConnection } from '../debug.js'
-import { AmqpError, ConnectionBrokenError, TimeoutError } from '../errors.js'
+import { AmqpError, ConnectionBrokenError, ProtocolError, TimeoutError } from '../errors.js'
 import { connectStream } from '../transport/stream.js'
 import type { Transport } from '../transport-types.js'
 import { eitherSignal, onAbort } from '../util/abort.js'
+import { cleanText } from '../util/clean-text.js'
 import type { ConnectionConfig } from './connection-config.js'
 import { GuardedTransport } from './guarded-transport.js'
+
+/**
+ * A broker greets at once, and so does a proxy refuse whose brokers are down. Who reads in silence for so long, in
+ * milliseconds, waits for another protocol.
+ */
+const LONG_SILENCE = 1000
 
 /** Opens a transport. One that opens after `giveUp` was aborted is destroyed. */
 export function openTransport(
@@ -51,9 +58,10 @@ export async function withinConnectTimeout(
     debugConnection('connecting to %s', config.hostLabel)
     await attempt(giveUp.signal)
   } catch (error) {
-    debugConnection('%s: %s', config.hostLabel, error)
     if (signal.aborted) throw signal.reason
-    throw connectFailure(error, config, deadline.signal)
+    const failure = connectFailure(error, config, deadline.signal)
+    debugConnection('%s: %s', config.hostLabel, failure.message)
+    throw failure
   } finally {
     clearTimeout(timer)
     giveUp.release()
@@ -65,9 +73,10 @@ function connectFailure(
   { hostLabel, connectTimeout }: ConnectionConfig,
   deadline: AbortSignal,
 ): AmqpError {
-  if (deadline.aborted) {
+  if (deadline.aborted && !(error instanceof ProtocolError)) {
+    const detail = error instanceof AmqpError ? `: ${error.message}` : ''
     return new TimeoutError(
-      `connect: no connection to ${hostLabel} within ${connectTimeout} ms (connectTimeout)`,
+      `connect: no connection to ${hostLabel} within ${connectTimeout} ms (connectTimeout)${detail}`,
     )
   }
   if (error instanceof AmqpError && !(error instanceof ConnectionBrokenError)) return error
@@ -76,15 +85,29 @@ function connectFailure(
   })
 }
 
-/** Why a connection ended whose transport has closed. */
-export function transportClosed(error: unknown): ConnectionBrokenError {
-  const detail = error === undefined ? 'the broker hung up' : messageOf(error)
-  return new ConnectionBrokenError(detail, { cause: error })
+/** Why a connection ended whose transport has closed. `silence`: nothing had come for so many milliseconds, from the beginning. */
+export function transportClosed(error: unknown, silence: number | undefined): AmqpError {
+  if (error !== undefined) return new ConnectionBrokenError(messageOf(error), { cause: error })
+  if (silence === undefined) return new ConnectionBrokenError('the broker hung up')
+  const hungUp = new ConnectionBrokenError('the server hung up before it had said anything')
+  if (silence < LONG_SILENCE) return hungUp
+  const seconds = (silence / 1000).toFixed(1)
+  return new ProtocolError(
+    `the server said nothing for ${seconds} s, then hung up: is it a web server, such as the management of RabbitMQ (port 15672)?`,
+    { cause: hungUp },
+  )
+}
+
+/** Why a connection ended whose handshake takes too long. `silence` as above. */
+export function unfinished(silence: number | undefined): TimeoutError {
+  return new TimeoutError(
+    silence === undefined ? 'the handshake was not over' : 'the server has said nothing',
+  )
 }
 
 /** The message of an error. If all addresses of a host failed, Node's AggregateError has none: those of its parts are joined. */
 function messageOf(error: unknown): string {
   const { message, errors } = (error ?? {}) as Partial<AggregateError>
   if (message === '' && Array.isArray(errors)) return errors.map(messageOf).join(', ')
-  return typeof message === 'string' ? message : format('%s', error)
+  return cleanText(typeof message === 'string' ? message : format('%s', error))
 }

@@ -8,7 +8,7 @@
  *
  * Knows nothing of what a payload means.
  */
-import { FrameError, ProtocolError } from '../errors.js'
+import { FrameError, type ProtocolError } from '../errors.js'
 import {
   FRAME_BODY,
   FRAME_END,
@@ -18,6 +18,7 @@ import {
   FRAME_METHOD,
   FRAME_OVERHEAD,
 } from './constants.js'
+import { judgeOpening } from './opening.js'
 
 /** So much is set aside at once for a frame of which only a part has come: an announced size alone costs no more. */
 const AT_ONCE = 131_072
@@ -72,6 +73,16 @@ export class FrameParser {
     this.#partial = undefined
     this.#bodyLeft = 0
     this.#lastByte = undefined
+  }
+
+  /** Nothing has come so far. */
+  get isUntouched(): boolean {
+    return this.#opening?.length === 0
+  }
+
+  /** The error of a peer that says no more, if what it has said is not AMQP. */
+  verdictAtEnd(): ProtocolError | undefined {
+    return this.#opening && judgeOpening(this.#opening, true)
   }
 
   /** Where the next bytes are best put, so that they need not be copied; undefined if that is all the same. */
@@ -214,25 +225,10 @@ export class FrameParser {
   #begin(before: Buffer, chunk: Buffer): void {
     if (this.#stopped) return
     const bytes = before.length === 0 ? chunk : Buffer.concat([before, chunk])
-    const [first = FRAME_METHOD] = bytes
-    // Text is worth quoting as soon as there is enough of it; a TLS alert, say, is all that comes and no text.
-    const text = first >= 0x20 && first < 0x7f
-    if (first !== FRAME_METHOD && !text) {
-      throw new ProtocolError(
-        `the server does not speak AMQP: it began with the byte ${first} (is it a TLS port?)`,
-      )
-    }
-    if (bytes.length < FRAME_OVERHEAD) {
-      this.#opening = bytes
-      return
-    }
-    if (bytes.toString('latin1', 0, 4) === 'AMQP') {
-      throw new ProtocolError(`the server speaks AMQP ${[...bytes.subarray(5, 8)].join('-')}, not 0-9-1`)
-    }
-    if (text) {
-      const beginning = bytes.toString('latin1', 0, FRAME_OVERHEAD)
-      throw new ProtocolError(`the server does not speak AMQP: it began with ${JSON.stringify(beginning)}`)
-    }
+    this.#opening = bytes
+    const verdict = judgeOpening(bytes, false)
+    if (verdict !== undefined) throw verdict
+    if (bytes.length < FRAME_OVERHEAD) return
     this.#opening = undefined
     this.push(bytes)
   }

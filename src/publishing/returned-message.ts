@@ -3,6 +3,7 @@ import { decodeBasicReturn } from '../codec/methods.gen.js'
 import { decodeBasicHeaders, decodeBasicProperties } from '../codec/properties.gen.js'
 import type { Content } from '../connection/content.js'
 import type { ReturnedMessage } from '../errors.js'
+import { cleanText } from '../util/clean-text.js'
 import { ownCopy } from '../util/shared-memory.js'
 import { Reader } from '../wire/reader.js'
 
@@ -26,5 +27,6 @@ export function readReturned(content: Content): Returned {
 
 /** Says why a message came back, and where it went. */
 export function noRouteText({ replyCode, replyText, message }: Returned): string {
-  return `${replyText}: '${message.routingKey}' at exchange '${message.exchange}' (${replyCode})`
+  const text = `${replyText}: '${message.routingKey}' at exchange '${message.exchange}'`
+  return `${cleanText(text)} (${replyCode})`
 }

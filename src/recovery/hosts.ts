@@ -1,11 +1,15 @@
 /**
  * Owns where a client may connect to: the URLs, or the function that gives them anew before each attempt, the hosts
- * beside them, the order in which they are tried, and the trying.
+ * beside them, the order in which they are tried, the trying, and the warning of a password that anybody can read.
  */
 
 import type { ClientOptions, UrlSource } from '../client-options.js'
 import { type ConnectionConfig, resolveConfig } from '../connection/connection-config.js'
-import { ArgumentError, ConnectionBrokenError } from '../errors.js'
+import { ArgumentError, ConnectionBrokenError, TimeoutError } from '../errors.js'
+import { hostLabel, parseHost } from '../url.js'
+import { onAbort } from '../util/abort.js'
+import { isLoopback } from '../util/loopback.js'
+import { defer } from '../util/promise.js'
 
 export class Hosts {
   readonly #source: UrlSource
@@ -17,6 +21,9 @@ export class Hosts {
   #newSecret: string | undefined
   /** What is tried at the next attempt; where a function says so, what was tried at the last. */
   #order: readonly ConnectionConfig[]
+  /** How long the user's function may take, in milliseconds. */
+  readonly #patience: number
+  #hasWarned = false
 
   /** Throws {@link ArgumentError} if a URL, a host or an option is invalid. */
   constructor(source: UrlSource, options: ClientOptions) {
@@ -27,10 +34,11 @@ export class Hosts {
     this.#source = source
     this.#options = options
     this.#shuffled = hostOrder === 'shuffled'
+    // What the options say is checked at once, also if the URL comes later.
+    this.#patience = resolveConfig(undefined, options).connectTimeout
+    checkHosts(options.hosts)
     this.#fixed = typeof source === 'function' ? undefined : this.#resolve(source)
     this.#order = this.#fixed === undefined ? [] : this.#arrange(this.#fixed)
-    // What the options say is checked at once, also if the URL comes later.
-    if (this.#fixed === undefined) resolveConfig('amqp:///', options)
   }
 
   /** A secret that takes the place of the password from now on. */
@@ -43,14 +51,19 @@ export class Hosts {
     return this.#order[0]?.hostLabel ?? ''
   }
 
-  /** Where to connect, in the order to try. Rejects as the user's function does. */
-  async candidates(): Promise<readonly ConnectionConfig[]> {
+  /**
+   * Where to connect, in the order to try. Rejects as the user's function does, or if that takes too long, or with the
+   * reason of the signal.
+   */
+  async candidates(signal?: AbortSignal): Promise<readonly ConnectionConfig[]> {
     if (this.#fixed === undefined) {
-      this.#order = this.#arrange(await this.#ask())
+      this.#order = this.#arrange(await this.#ask(signal))
+      this.#warnOfExposure(this.#order)
       return this.#order
     }
     const order = this.#order
     this.#order = this.#arrange(this.#fixed)
+    this.#warnOfExposure(order)
     return order.map(config => this.#present(config))
   }
 
@@ -61,8 +74,20 @@ export class Hosts {
     return configs.find(({ hostLabel }) => hostLabel === config.hostLabel) ?? config
   }
 
-  async #ask(): Promise<readonly ConnectionConfig[]> {
-    return this.#resolve(await (this.#source as () => string | readonly string[])())
+  async #ask(signal?: AbortSignal): Promise<readonly ConnectionConfig[]> {
+    const urls = await answerWithin(this.#patience, this.#source as UrlFunction, signal)
+    return this.#resolve(urls)
+  }
+
+  #warnOfExposure(configs: readonly ConnectionConfig[]): void {
+    const exposed = this.#hasWarned ? undefined : configs.find(isExposed)
+    if (exposed === undefined) return
+    this.#hasWarned = true
+    process.emitWarning(
+      `puka-amqp sends the password to ${exposed.hostLabel} unencrypted: use amqps://`,
+      'SecurityWarning',
+      'PUKA_AMQP_CLEARTEXT_PASSWORD',
+    )
   }
 
   #present(config: ConnectionConfig): ConnectionConfig {
@@ -80,21 +105,70 @@ export class Hosts {
     if (!Array.isArray(list) || list.length === 0) {
       throw new ArgumentError('the URL must be a string, several in an array, or a function that gives them')
     }
-    const [first = ''] = list
-    const further = this.#options.hosts ?? []
-    if (!Array.isArray(further) || further.some(host => typeof host !== 'string' || host === '')) {
-      throw new ArgumentError('hosts must be an array of strings, each host or host:port')
-    }
     const own = list.map(url => resolveConfig(url, this.#options))
-    return [...own, ...further.map(host => this.#atHost(first, host))]
+    if (own.some(({ address }) => (address.tls === undefined) !== (own[0]?.address.tls === undefined))) {
+      throw new ArgumentError(
+        'the URLs must be all amqp:// or all amqps://: one of them alone would not encrypt',
+      )
+    }
+    const [first] = own as [ConnectionConfig]
+    const further = this.#options.hosts ?? []
+    return [...own, ...further.map((text, index) => atHost(first, text, index))]
   }
+}
 
-  /** The same URL at another host. */
-  #atHost(url: string, host: string): ConnectionConfig {
-    const config = resolveConfig(url, this.#options)
-    const scheme = url.slice(0, url.indexOf(':'))
-    const { address, hostLabel } = resolveConfig(`${scheme}://${host}`, {})
-    return { ...config, address: { ...config.address, host: address.host, port: address.port }, hostLabel }
+type UrlFunction = Extract<UrlSource, () => unknown>
+
+function checkHosts(hosts: ClientOptions['hosts'] = []): void {
+  if (!Array.isArray(hosts) || hosts.some(host => typeof host !== 'string' || host === '')) {
+    throw new ArgumentError('hosts must be an array of strings, each host or host:port')
+  }
+  for (const [index, host] of hosts.entries()) parseHost(host, false, nameOf(index))
+}
+
+function nameOf(index: number): string {
+  return `hosts[${index}]`
+}
+
+/** The same, at another host. */
+function atHost(config: ConnectionConfig, text: string, index: number): ConnectionConfig {
+  const { host, port } = parseHost(text, config.address.tls !== undefined, nameOf(index))
+  return {
+    ...config,
+    address: { ...config.address, host, port },
+    hostLabel: config.address.path ?? hostLabel(host, port),
+  }
+}
+
+/** Whether anybody on the way can read the password. Of a transport of the user's own, only the user knows. */
+function isExposed({ address, mechanism, transport }: ConnectionConfig): boolean {
+  const isProtected = address.tls !== undefined || address.path !== undefined || transport !== undefined
+  return !isProtected && mechanism !== 'EXTERNAL' && !isLoopback(address.host)
+}
+
+/** What the user's function answers. Rejects as it does, or after so many milliseconds, or with the signal's reason. */
+async function answerWithin(
+  patience: number,
+  ask: UrlFunction,
+  signal: AbortSignal | undefined,
+): Promise<string | readonly string[]> {
+  const late = defer<never>()
+  const timer = setTimeout(() => {
+    const text = `connect: the function that gives the URL has not answered within ${patience} ms (connectTimeout)`
+    late.reject(new TimeoutError(text))
+  }, patience)
+  // Without a signal nobody could end it before its time, and it must not keep the process.
+  if (signal === undefined) timer.unref()
+  const stopWatching = signal && onAbort(signal, () => late.reject(signal.reason))
+  try {
+    return await Promise.race([ask(), late.promise])
+  } catch (error) {
+    // Whoever looks at an error expects one. What was thrown instead is not shown: it may be a URL.
+    if (error instanceof Error || (signal?.aborted && error === signal.reason)) throw error
+    throw new ConnectionBrokenError('connect: the function that gives the URL has thrown what is no Error')
+  } finally {
+    clearTimeout(timer)
+    stopWatching?.()
   }
 }
 
@@ -105,20 +179,28 @@ export async function openFirst<T>(
   open: (config: ConnectionConfig) => Promise<T>,
 ): Promise<T> {
   const failures: unknown[] = []
+  const answers: string[] = []
   for (const config of candidates) {
     try {
       return await open(config)
     } catch (error) {
       if (signal.aborted) throw error
       failures.push(error)
+      answers.push(answerOf(config, error))
     }
   }
   const [only] = failures
   if (failures.length === 1) throw only
-  const answers = failures.map(error => (error as Error).message).join('; ')
-  throw new ConnectionBrokenError(`connect: no host can be used: ${answers}`, {
+  throw new ConnectionBrokenError(`connect: no host can be used: ${answers.join('; ')}`, {
     cause: new AggregateError(failures, 'what each host answered'),
   })
+}
+
+/** What a host answered, beginning with its name. */
+function answerOf({ hostLabel }: ConnectionConfig, error: unknown): string {
+  const said = (error as Error).message.replace(/^connect: /, '')
+  const named = `no connection to ${hostLabel}`
+  return said.startsWith(named) ? said : `${hostLabel}: ${said}`
 }
 
 /** Fisher and Yates, on a copy. */

@@ -235,7 +235,7 @@ export class RecoveringConnection {
 
   /** A session on which everything is back, at the first host that answers. */
   async #establish(state: Connecting | Reconnecting, signal: AbortSignal): Promise<Open> {
-    const candidates = await unlessAborted(this.#hosts.candidates(), signal)
+    const candidates = await unlessAborted(this.#hosts.candidates(signal), signal)
     const session = await openFirst(candidates, signal, config => this.#open(config, signal))
     const open: Open = { name: 'open', session, over: defer<void>() }
     try {

@@ -95,7 +95,7 @@ export class PublishingConnection implements ConnectionEvents {
     if (this.#state.name !== 'separate') return
     // What is published on a connection of its own has no part in an error of the other one.
     this.#state.connection.drop(
-      isConnectionFault(reason) ? new ConnectionBrokenError(reason.message) : reason,
+      isConnectionFault(reason) ? new ConnectionBrokenError(reason.message, { cause: reason }) : reason,
     )
   }
 

@@ -36,7 +36,7 @@ export class BareClient {
 
   constructor(source: UrlSource, transport: TransportFactory, options: ClientOptions = {}) {
     const all = { transport, heartbeat: 0, ...options }
-    const limits = resolveConfig('amqp:///', all)
+    const limits = resolveConfig(undefined, all)
     const counter = new TicketCounter()
     const tell = (text: string): void => this.#tell(text)
     this.topology = new TopologyRecovery(counter, LOCK_TIMEOUT, {

@@ -38,6 +38,10 @@ export type Received<N extends MethodName = MethodName> = AnyReceived & {
 type Answer = (received: Received) => void
 
 export interface PeerOptions {
+  /** @default 'peer' */
+  readonly product?: string
+  /** @default '1' */
+  readonly version?: string
   /** @default { publisher_confirms: true } */
   readonly capabilities?: Table
   /** @default 'PLAIN AMQPLAIN' */
@@ -67,6 +71,8 @@ export class ScriptedPeer {
   #content: { channel: number; method: Method; header: Buffer; parts: Buffer[]; left: number } | undefined
 
   constructor({
+    product = 'peer',
+    version = '1',
     capabilities = { publisher_confirms: true },
     mechanisms = 'PLAIN AMQPLAIN',
     tune,
@@ -74,8 +80,7 @@ export class ScriptedPeer {
     ;[this.#client, this.#server] = memoryPair()
     this.#answerByDefault(tune)
     this.#server.start({
-      onData: chunk =>
-        this.#onData(chunk, { product: 'peer', version: '1', platform: 'none', capabilities }, mechanisms),
+      onData: chunk => this.#onData(chunk, { product, version, platform: 'none', capabilities }, mechanisms),
       onDrain: () => undefined,
       onClose: () => {
         this.clientGone = true

@@ -53,7 +53,7 @@ describe('the configuration', () => {
 
   test('lets the URL win', () => {
     const url =
-      'amqp://u:p@h/v?heartbeat=1&connection_timeout=2&frame_max=4096&channel_max=5&auth_mechanism=external'
+      'amqp://u:p@h/v?heartbeat=1&connection_timeout=2&frame_max=8192&channel_max=5&auth_mechanism=external'
     const options: ClientOptions = {
       username: 'other',
       password: 'other',
@@ -69,7 +69,7 @@ describe('the configuration', () => {
       vhost: 'v',
       heartbeat: 1,
       connectTimeout: 2,
-      frameMax: 4096,
+      frameMax: 8192,
       channelMax: 5,
       mechanism: 'EXTERNAL',
     })
@@ -78,7 +78,36 @@ describe('the configuration', () => {
   test('has TLS where the URL asks for it, with the options for it', () => {
     expect(resolveConfig('amqps://h', {}).address).toMatchObject({ port: 5671, tls: {} })
     expect(resolveConfig('amqps://h', { tls: { servername: 's' } }).address.tls).toEqual({ servername: 's' })
-    expect(resolveConfig('amqp://h', { tls: { servername: 's' } }).address.tls).toBeUndefined()
+  })
+
+  test('refuses options for TLS where the URL has none, and has no opinion while there is no URL', () => {
+    const options = { tls: { servername: 's' } }
+    expect(() => resolveConfig('amqp://h', options)).toThrow(ArgumentError)
+    expect(() => resolveConfig('amqp://h', { tls: {} })).toThrow('amqps://')
+    expect(() => resolveConfig(undefined, options)).not.toThrow()
+  })
+
+  test.each([
+    ['cert', 'amqps://h', {}],
+    ['pfx', 'amqps://h', {}],
+    ['secureContext', 'amqps://h', {}],
+    ['cert', 'amqps://h', { mechanism: 'PLAIN' }],
+  ] as const)('does not take guest for the user of a certificate (%s) with a password', (name, url, more) => {
+    const tls = { [name]: Buffer.from('x') } as ClientOptions['tls'] & object
+    const read = (): unknown => resolveConfig(url, { tls, password: 'hunter2', ...more })
+    expect(read).toThrow(ArgumentError)
+    expect(read).toThrow('username')
+    expect(read).toThrow(expect.not.stringContaining('hunter2'))
+  })
+
+  test('takes a certificate with a password where a user is named, or only the certificate counts', () => {
+    const tls = { cert: 'c' }
+    expect(resolveConfig('amqps://u:p@h', { tls }).credentials.username).toBe('u')
+    expect(resolveConfig('amqps://:p@h', { tls }).credentials.username).toBe('')
+    expect(resolveConfig('amqps://h', { tls, password: 'p', mechanism: 'EXTERNAL' }).mechanism).toBe(
+      'EXTERNAL',
+    )
+    expect(resolveConfig('amqps://h', { tls: { ca: 'c' }, password: 'p' }).credentials.username).toBe('guest')
   })
 
   test.each([
@@ -111,7 +140,7 @@ describe('the configuration', () => {
   test.each<[keyof ClientOptions, unknown[]]>([
     ['connectTimeout', [0, -1, 1.5, Number.NaN, 2 ** 31, '5', null]],
     ['heartbeat', [-1, 0.5, 65_536, '5']],
-    ['frameMax', [-1, 1, 4095, 2 ** 31, 4096.5, '8192']],
+    ['frameMax', [-1, 1, 4096, 8191, 2 ** 31, 8192.5, '8192']],
     ['channelMax', [0, 65_536, 10.5]],
     ['operationConcurrency', [0, 65_536, Number.POSITIVE_INFINITY]],
     ['maxPendingOperations', [0, -5, 1.5]],
@@ -133,7 +162,7 @@ describe('the configuration', () => {
   })
 
   test.each([
-    ['frameMax', [0, 4096, 2 ** 31 - 1]],
+    ['frameMax', [0, 8192, 2 ** 31 - 1]],
     ['heartbeat', [0, 65_535]],
     ['channelMax', [65_535]],
     ['connectTimeout', [1, 2 ** 31 - 1]],

@@ -31,9 +31,9 @@ describe('tuning', () => {
     ['the server wants less', {}, { channelMax: 10, frameMax: 8192, heartbeat: 5 }, [10, 8192, 5]],
     [
       'the client wants less',
-      { channelMax: 9, frameMax: 4096, heartbeat: 3 },
-      { channelMax: 10, frameMax: 8192, heartbeat: 5 },
-      [9, 4096, 3],
+      { channelMax: 9, frameMax: 8192, heartbeat: 3 },
+      { channelMax: 10, frameMax: 9000, heartbeat: 5 },
+      [9, 8192, 3],
     ],
     ['the server sets no limits', {}, { channelMax: 0, frameMax: 0, heartbeat: 0 }, [2047, 131_072, 30]],
     [

@@ -1,8 +1,15 @@
 /** Covers where a client may connect to: URLs and hosts, their order, functions that give them anew, new secrets. */
-import { describe, expect, test } from '@jest/globals'
+import { inspect } from 'node:util'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { ClientOptions, UrlSource } from '../../../src/client-options.js'
-import { ArgumentError } from '../../../src/errors.js'
-import { Hosts } from '../../../src/recovery/hosts.js'
+import {
+  ArgumentError,
+  AuthenticationError,
+  ConnectionBrokenError,
+  NotAllowedError,
+  TimeoutError,
+} from '../../../src/errors.js'
+import { Hosts, openFirst } from '../../../src/recovery/hosts.js'
 
 const FIXED = { hostOrder: 'fixed' } as const
 
@@ -16,8 +23,8 @@ async function passwords(hosts: Hosts): Promise<string[]> {
 
 describe('the hosts', () => {
   test('are those of the URLs, then those of the option, in the fixed order at every attempt', async () => {
-    const hosts = new Hosts(['amqp://a', 'amqp://b:1'], { ...FIXED, hosts: ['c', 'd:2', '[::1]:3'] })
-    const all = ['a:5672', 'b:1', 'c:5672', 'd:2', '[::1]:3']
+    const hosts = new Hosts(['amqp://a', 'amqp://b:1'], { ...FIXED, hosts: ['c', 'd:2', '[::1]:3', '::1'] })
+    const all = ['a:5672', 'b:1', 'c:5672', 'd:2', '[::1]:3', '[::1]:5672']
     expect(hosts.next).toBe('a:5672')
     for (let attempt = 0; attempt < 3; attempt++) expect(await labels(hosts)).toEqual(all)
   })
@@ -40,7 +47,7 @@ describe('the hosts', () => {
   })
 
   test('of the option have all else as in the first URL', async () => {
-    const source = ['amqps://user:secret@a:1/vhost?heartbeat=7', 'amqp://other:else@b']
+    const source = ['amqps://user:secret@a:1/vhost?heartbeat=7', 'amqps://other:else@b']
     const hosts = new Hosts(source, { ...FIXED, hosts: ['c'] })
     const [first, , further] = await hosts.candidates()
     expect(further).toEqual({
@@ -82,6 +89,39 @@ describe('a function that gives the URLs', () => {
     expect(await labels(hosts)).toEqual(['a:5672'])
   })
 
+  test('fails the attempt where it gives URLs with and without TLS, or none for the options', async () => {
+    const mixed = new Hosts(() => ['amqps://a', 'amqp://b'], FIXED)
+    await expect(mixed.candidates()).rejects.toThrow(ArgumentError)
+    const clear = new Hosts(() => 'amqp://a', { ...FIXED, tls: {} })
+    await expect(clear.candidates()).rejects.toThrow(ArgumentError)
+    expect(await labels(new Hosts(() => 'amqps://a', { ...FIXED, tls: {} }))).toEqual(['a:5671'])
+  })
+
+  test('that never answers fails the attempt after connectTimeout', async () => {
+    const hosts = new Hosts(() => new Promise<string>(() => undefined), { connectTimeout: 20 })
+    await expect(hosts.candidates(new AbortController().signal)).rejects.toThrow(TimeoutError)
+    await expect(hosts.candidates(new AbortController().signal)).rejects.toThrow('20 ms')
+  })
+
+  test('that never answers is not waited for when the attempt is over', async () => {
+    const hosts = new Hosts(() => new Promise<string>(() => undefined), {})
+    const abort = new AbortController()
+    const asked = hosts.candidates(abort.signal)
+    const reason = new Error('changed my mind')
+    abort.abort(reason)
+    await expect(asked).rejects.toBe(reason)
+  })
+
+  test.each([['amqp://u:hunter2@a'], [undefined], [null], [{ url: 'hunter2' }]])(
+    'that throws %p, which is no Error, fails the attempt with one that does not repeat it',
+    async thrown => {
+      const hosts = new Hosts(() => Promise.reject(thrown), {})
+      const error: unknown = await hosts.candidates().catch(error => error)
+      expect(error).toBeInstanceOf(ConnectionBrokenError)
+      expect(inspect(error, { depth: 9 })).not.toContain('hunter2')
+    },
+  )
+
   test('has the options checked at once, though the URL comes later', () => {
     expect(() => new Hosts(() => 'amqp://a', { heartbeat: -1 })).toThrow(ArgumentError)
   })
@@ -107,8 +147,83 @@ describe('what makes no sense is refused at once:', () => {
     ['hosts that are no list', 'amqp://a', { hosts: 'b' }],
     ['an empty host', 'amqp://a', { hosts: [''] }],
     ['a host that is no text', 'amqp://a', { hosts: [5] }],
+    ['URLs with and without TLS', ['amqp://a', 'amqps://b'], {}],
+    ['a host with credentials', 'amqp://a', { hosts: ['u:hunter2@b'] }],
+    ['a host with a scheme', 'amqp://a', { hosts: ['amqp://hunter2'] }],
+    ['a host with a vhost', 'amqp://a', { hosts: ['b/hunter2'] }],
+    ['a host with credentials beside a function', () => 'amqp://a', { hosts: ['u:hunter2@b'] }],
+    ['options for TLS without TLS', 'amqp://a', { tls: {} }],
     ['a port that is none', 'amqp://a', { hosts: ['b:x'] }],
   ])('%s', (_, source, options) => {
-    expect(() => new Hosts(source as UrlSource, options as ClientOptions)).toThrow(ArgumentError)
+    const make = (): unknown => new Hosts(source as UrlSource, options as ClientOptions)
+    expect(make).toThrow(ArgumentError)
+    expect(make).toThrow(expect.not.stringContaining('hunter2'))
+  })
+})
+
+describe('a password that is not encrypted', () => {
+  const warn = jest.spyOn(process, 'emitWarning')
+  beforeEach(() => void warn.mockReset().mockImplementation(() => undefined))
+  afterEach(() => void warn.mockReset())
+
+  async function warnings(source: UrlSource, options: ClientOptions = {}): Promise<string[]> {
+    const hosts = new Hosts(source, { ...FIXED, ...options })
+    for (let attempt = 0; attempt < 3; attempt++) await hosts.candidates()
+    return warn.mock.calls.map(([text]) => String(text))
+  }
+
+  test.each<[UrlSource, ClientOptions]>([
+    ['amqp://u:hunter2@broker.example', {}],
+    ['amqp://broker.example', {}],
+    ['amqp://10.0.0.1', { mechanism: 'AMQPLAIN' }],
+    ['amqp://[2001:db8::1]', {}],
+    ['amqp://localhost.example', {}],
+    [['amqp://localhost', 'amqp://broker.example'], {}],
+    ['amqp://localhost', { hosts: ['broker.example'] }],
+    [() => 'amqp://u:hunter2@broker.example', {}],
+  ])('is warned of once, without it: %p', async (source, options) => {
+    const texts = await warnings(source, options)
+    expect(texts).toHaveLength(1)
+    expect(texts[0]).toContain('amqps://')
+    expect(texts[0]).not.toContain('hunter2')
+    expect(warn.mock.calls[0]?.slice(1)).toEqual(['SecurityWarning', 'PUKA_AMQP_CLEARTEXT_PASSWORD'])
+  })
+
+  test.each<[UrlSource, ClientOptions]>([
+    ['amqps://broker.example', {}],
+    ['amqp://localhost', {}],
+    ['amqp://LOCALHOST.', {}],
+    ['amqp://a.localhost', {}],
+    ['amqp://127.8.9.10', {}],
+    ['amqp://[::1]', {}],
+    ['amqp://[::ffff:127.0.0.1]', {}],
+    ['amqp://broker.example', { path: '/run/amqp.sock' }],
+    ['amqp://broker.example', { mechanism: 'EXTERNAL' }],
+    ['amqp://broker.example', { transport: () => Promise.reject(new Error('never opened here')) }],
+  ])('is none, or stays on the machine, or is not known: no warning for %p', async (source, options) => {
+    expect(await warnings(source, options)).toEqual([])
+  })
+})
+
+describe('several hosts that fail', () => {
+  test('are named with what each of them said, whatever the class of its error', async () => {
+    const candidates = await new Hosts(
+      ['amqp://localhost:1', 'amqp://localhost:2', 'amqp://localhost:3'],
+      FIXED,
+    ).candidates()
+    const errors = [
+      new AuthenticationError('connect: ACCESS_REFUSED (403)'),
+      new NotAllowedError('connect: no vhost'),
+      new ConnectionBrokenError('connect: no connection to localhost:3: refused'),
+    ]
+    const failing = openFirst(candidates, new AbortController().signal, ({ address }) =>
+      Promise.reject(errors[address.port - 1]),
+    )
+    await expect(failing).rejects.toMatchObject({
+      constructor: ConnectionBrokenError,
+      message:
+        'connect: no host can be used: localhost:1: ACCESS_REFUSED (403); localhost:2: no vhost; no connection to localhost:3: refused',
+      cause: { errors },
+    })
   })
 })
