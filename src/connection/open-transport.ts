@@ -4,7 +4,7 @@
  */
 import { format } from 'node:util'
 import { debugConnection } from '../debug.js'
-import { AmqpError, ConnectionBrokenError, ProtocolError, TimeoutError } from '../errors.js'
+import { AmqpError, ArgumentError, ConnectionBrokenError, ProtocolError, TimeoutError } from '../errors.js'
 import { connectStream } from '../transport/stream.js'
 import type { Transport } from '../transport-types.js'
 import { eitherSignal, onAbort } from '../util/abort.js'
@@ -20,17 +20,20 @@ const LONG_SILENCE = 1000
 
 /** Opens a transport. One that opens after `giveUp` was aborted is destroyed. */
 export function openTransport(
-  { transport: open = connectStream, address }: ConnectionConfig,
+  { transport, address, connectTimeout }: ConnectionConfig,
   giveUp: AbortSignal,
 ): Promise<Transport> {
   return new Promise((resolve, reject) => {
     const stopWatching = onAbort(giveUp, () => reject(giveUp.reason))
     const attempt = async (): Promise<void> => {
       try {
-        const opened = await open(address, giveUp)
-        const transport = open === connectStream ? opened : new GuardedTransport(opened)
-        if (giveUp.aborted) transport.destroy()
-        else resolve(transport)
+        const own = transport !== undefined
+        const opened = await (own
+          ? transport(address, giveUp)
+          : connectStream(address, giveUp, connectTimeout))
+        const guarded = own ? new GuardedTransport(checkTransport(opened)) : opened
+        if (giveUp.aborted) guarded.destroy()
+        else resolve(guarded)
       } catch (error) {
         reject(error)
       } finally {
@@ -38,6 +41,15 @@ export function openTransport(
       }
     }
     void attempt()
+  })
+}
+
+/** A user may have written it without types. */
+function checkTransport(transport: Transport): Transport {
+  const methods = ['start', 'write', 'end', 'destroy'] as const
+  if (methods.every(name => typeof transport?.[name] === 'function')) return transport
+  throw new ArgumentError(`connect: the option transport gave none: it must have ${methods.join(', ')}`, {
+    operation: 'connect',
   })
 }
 

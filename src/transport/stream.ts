@@ -2,60 +2,77 @@
  * Owns the transport over Node's streams: TCP, TLS and unix sockets. Everything that has been written counts against
  * one limit, at which it asks for a pause. It is over when the peer says no more. Knows nothing of what the bytes mean.
  */
-import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net'
 import type { Address, Transport, TransportEvents } from '../transport-types.js'
-import { onAbort } from '../util/abort.js'
+import { type Attempt, dial } from './dial.js'
 import { Inflow } from './inflow.js'
 
 /** With so many bytes written but not yet taken by the operating system, `write` asks for a pause. */
 const PAUSE_AT = 1_048_576
 
+/** How long connecting may take where nobody says so, in milliseconds. */
+const DEFAULT_TIME = 10_000
+
+/** Stands for an address where none is connected to by it. */
+const NOWHERE = '0.0.0.0'
+
 /** How long a transport may take to end, in milliseconds; then it is dropped. */
 export const END_TIMEOUT = 3000
 
-/** Connects to an address; rejects with Node's own error, or the signal's reason. */
-export async function connectStream(address: Address, signal: AbortSignal): Promise<Transport> {
+/**
+ * Connects to an address, within so many milliseconds for all addresses of a name: the signal is aborted then. Rejects
+ * with Node's own error, or the signal's reason.
+ */
+export async function connectStream(
+  address: Address,
+  signal: AbortSignal,
+  time = DEFAULT_TIME,
+): Promise<Transport> {
   // Loading it takes longer than connecting: only whoever speaks TLS has to wait for that.
   const tls = address.tls === undefined ? undefined : await import('node:tls')
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted()
-    const inflow = new Inflow()
-    const socket = tls === undefined ? openTcp(address, inflow) : openTls(address, tls)
-    const settle = (outcome: () => void): void => {
-      socket.off('error', fail)
-      stopWatching()
-      outcome()
-    }
-    const fail = (error: Error): void => {
-      settle(() => reject(error))
-      socket.destroy()
-    }
-    const stopWatching = onAbort(signal, () => {
-      // A late error of a socket that nobody waits for any more.
-      socket.on('error', () => {})
-      fail(signal.reason)
-    })
-    socket.once('error', fail)
-    socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
-      settle(() => resolve(new StreamTransport(socket, inflow)))
-    })
+  const { lookup, family, hints }: LookupOptions = address.tls ?? {}
+  const plan = { lookup, family, hints, time, signal }
+  const { socket, inflow } = await dial({
+    ...plan,
+    // Neither a path nor a socket of the user's own is looked up.
+    host: address.path === undefined && address.tls?.socket === undefined ? address.host : NOWHERE,
+    open: (ip, family) => (tls === undefined ? openTcp(address, ip) : openTls(address, tls, ip, family)),
   })
+  return new StreamTransport(socket, inflow)
 }
 
-function openTcp(address: Address, { onread }: Inflow): Socket {
-  return connectTcp({ ...targetOf(address), noDelay: true, onread })
+/** What the options for TLS may say of looking up: Node takes all three, and its types name the first. */
+interface LookupOptions {
+  readonly lookup?: LookupFunction | undefined
+  readonly family?: number | undefined
+  readonly hints?: number | undefined
 }
 
-function openTls(address: Address, tls: typeof import('node:tls')): Socket {
+interface Opening extends Attempt<Socket> {
+  readonly inflow: Inflow
+}
+
+function openTcp({ path, port }: Address, ip: string): Opening {
+  const inflow = new Inflow()
+  const target: NetConnectOpts = path === undefined ? { host: ip, port } : { path }
+  const socket = connectTcp({ ...target, noDelay: true, onread: inflow.onread })
+  return { socket, inflow, success: 'connect' }
+}
+
+function openTls(
+  { path, host, port, tls: options }: Address,
+  tls: typeof import('node:tls'),
+  ip: string,
+  family: number,
+): Opening {
   // SNI names hosts, never addresses (RFC 6066, section 3).
-  const servername = isIP(address.host) === 0 ? { servername: address.host } : {}
-  const socket = tls.connect({ ...servername, ...address.tls, ...targetOf(address) })
+  const servername = isIP(host) === 0 ? { servername: host } : {}
+  // The certificate is that of the host as it is called, whichever address it has.
+  const lookup: LookupFunction = (_name, _options, callback) => callback(null, ip, family)
+  const target = path === undefined ? { host, port, lookup, autoSelectFamily: false } : { path }
+  const socket = tls.connect({ ...servername, ...options, ...target })
   socket.setNoDelay(true)
-  return socket
-}
-
-function targetOf({ path, host, port }: Address): NetConnectOpts {
-  return path === undefined ? { host, port } : { path }
+  return { socket, inflow: new Inflow(), success: 'secureConnect' }
 }
 
 /** A connected socket as a transport. */
