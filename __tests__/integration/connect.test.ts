@@ -14,7 +14,7 @@ import {
   ProtocolError,
   TimeoutError,
 } from '../../src/index.js'
-import { brokerUrl } from '../support/broker/broker.js'
+import { brokerIsAtLeast, brokerUrl } from '../support/broker/broker.js'
 import { open } from '../support/broker/client.js'
 import { runTypeScript } from '../support/child.js'
 import { startPeer } from '../support/faults/peers.js'
@@ -45,7 +45,9 @@ describe('connect() rejects with a clear error', () => {
     ['amqp://user:1?hunter2@host', '%-encoded'],
     ['amqp://user:1/hunter2@host', '%-encoded'],
     ['amqp://host?heartbeat=soon', 'heartbeat must be a whole number'],
-    ['amqp://host?colour=blue', 'colour'],
+    ['amqp://host?colour=blue', 'parameter 1 in the URL'],
+    ['amqp://user:p@ss:hunter2@host', '%-encoded'],
+    ['amqp://user:hunter2@host\n', 'a blank or a line end'],
   ])('for the URL %s', async (url, message) => {
     const error = await failure(url)
     expect(error).toBeInstanceOf(ArgumentError)
@@ -60,6 +62,9 @@ describe('connect() rejects with a clear error', () => {
     [{ operationConcurrency: 0.5 }, 'operationConcurrency'],
     [{ maxPendingPublishes: 0 }, 'maxPendingPublishes'],
     [{ path: '' }, 'path'],
+    [{ frameMax: 4096 }, 'frameMax'],
+    [{ tls: {} }, 'amqps://'],
+    [{ hosts: ['user:hunter2@host'] }, 'hosts[0]'],
   ])('for the options %j', async (options, name) => {
     const error = await failure('amqp://localhost', options)
     expect(error).toBeInstanceOf(ArgumentError)
@@ -106,6 +111,32 @@ describe('connect() rejects with a clear error', () => {
     expect(error).toBeInstanceOf(NotAllowedError)
     expect(error).toMatchObject({ code: 'NOT_ALLOWED', replyCode: 530, operation: 'connect' })
     expect(error.message).toContain('no-such-vhost')
+  })
+
+  test('of all hosts, each by its name, whatever it said', async () => {
+    const port = await freePort()
+    const error = await failure([`amqp://guest:${SECRET}@${brokerHost}`, `amqp://127.0.0.1:${port}`])
+    expect(error.message).toContain(`${brokerHost}: ACCESS_REFUSED`)
+    expect(error.message).toContain(`127.0.0.1:${port}`)
+  })
+
+  test('for credentials or properties that the broker cannot take before it knows the client', async () => {
+    const clientProperties = { note: 'x'.repeat(5000) }
+    if (brokerIsAtLeast(4, 1)) {
+      const client = await open({ clientProperties })
+      await client.queueDeclare('', { exclusive: true })
+      const password = SECRET.repeat(700)
+      expect(await failure(`amqp://${brokerHost}`, { password })).toBeInstanceOf(AuthenticationError)
+      const much = { note: 'x'.repeat(9000) }
+      expect(await failure(`amqp://${brokerHost}`, { clientProperties: much })).toBeInstanceOf(ArgumentError)
+      return
+    }
+    const error = await failure(`amqp://${brokerHost}`, { password: SECRET.repeat(700) })
+    expect(error).toBeInstanceOf(ArgumentError)
+    expect(error.message).toMatch(/the credentials take 4907 bytes.*no more than 4096/)
+    const other = await failure(`amqp://${brokerHost}`, { clientProperties })
+    expect(other).toBeInstanceOf(ArgumentError)
+    expect(other.message).toMatch(/clientProperties 5\d\d\d: /)
   })
 
   test('for a server that says nothing, after connectTimeout', async () => {

@@ -4,6 +4,7 @@ import {
   ArgumentError,
   ConnectionBrokenError,
   ConnectionClosedError,
+  InternalError,
   NotFoundError,
 } from '../../src/errors.js'
 import {
@@ -36,6 +37,31 @@ describe('the loss of a connection', () => {
     })
     const silent = new ConnectionBrokenError('nothing came')
     expect(connectionLost(silent, {}).cause).toBe(silent)
+  })
+})
+
+describe('what the end of a connection ends', () => {
+  const failed = new InternalError('INTERNAL_ERROR (541)', { replyCode: 541, classId: 0, methodId: 0 })
+
+  test("carries the broker's reply code, and is of the class of a broken connection all the same", () => {
+    expect(connectionLost(failed, { operation: 'basicGet' })).toMatchObject({
+      constructor: ConnectionBrokenError,
+      replyCode: 541,
+      classId: 0,
+      methodId: 0,
+      cause: failed,
+    })
+  })
+
+  test('carries it where another connection was the first to end', () => {
+    const other = new ConnectionBrokenError('the connection for publishing was lost', { cause: failed })
+    expect(connectionLost(other, {})).toMatchObject({ replyCode: 541, cause: failed })
+  })
+
+  test('carries none where the broker gave none', () => {
+    expect(connectionLost(new ConnectionBrokenError('it hung up'), {}).replyCode).toBeUndefined()
+    const closed = new ConnectionClosedError('closed', { replyCode: 200 })
+    expect(connectionLost(closed, {}).replyCode).toBeUndefined()
   })
 })
 

@@ -79,6 +79,21 @@ describe('connection.close of the broker', () => {
     await expect(client.queueDeclare('c')).rejects.toMatchObject({ constructor: ConnectionBrokenError })
   })
 
+  test('that blames no method leaves its reply code with all that it ended', async () => {
+    const { client, peer } = await connectToPeer()
+    peer.on('queue.declare', () => undefined)
+    const outstanding = [
+      client.queueDeclare('a'),
+      client.basicPublish('', 'q', 'x'),
+      client.basicConsume('q')[Symbol.asyncIterator]().next(),
+    ].map(promise =>
+      expect(promise).rejects.toMatchObject({ constructor: ConnectionBrokenError, replyCode: 541 }),
+    )
+    await peer.next('queue.declare')
+    peer.closeConnection(541, 'INTERNAL_ERROR')
+    await Promise.all(outstanding)
+  })
+
   test('that blames a method gives its error to the one operation that can be meant', async () => {
     const { client, peer } = await connectToPeer()
     for (const name of ['queue.declare', 'exchange.declare'] as const) peer.on(name, () => undefined)
