@@ -12,7 +12,7 @@ import {
   PreconditionFailedError,
   ResourceLockedError,
 } from '../../src/index.js'
-import { brokerUrl } from '../support/broker/broker.js'
+import { brokerUrl, ctl } from '../support/broker/broker.js'
 import { getOne, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
 import { iterate, take, textsOf } from '../support/broker/consuming.js'
 import { TcpProxy } from '../support/faults/proxy.js'
@@ -194,6 +194,66 @@ describe('after a lost connection', () => {
     const present = await Promise.all(names.map(name => exists(other, name)))
     expect(names.filter((_, index) => present[index])).toEqual(left)
     for (const name of left) expect((await getOne(other, name)).text()).toBe('to all')
+  })
+})
+
+describe('a queue that expires', () => {
+  /** Waits until the broker has deleted queues: to ask for one would be a use of it. */
+  const haveExpired = (...queues: string[]): Promise<void> =>
+    eventually(async () => {
+      const text = await ctl('-q', '--no-table-headers', 'list_queues', 'name')
+      return !text.split('\n').some(name => queues.includes(name))
+    })
+
+  test('does not come back when its time is over, nor does what only it was bound to', async () => {
+    const { client, other, link, troubles } = await openWeak()
+    const exchange = await newExchange(client, { autoDelete: true })
+    const renamings: unknown[] = []
+    client.on('queueRenamed', (...names) => renamings.push(names))
+    const briefly = { arguments: { 'x-expires': 3000 } }
+    const queue = await newQueue(client, briefly)
+    const { queue: named } = await client.queueDeclare('', briefly)
+    for (const name of [queue, named]) await client.queueBind(name, exchange, 'k')
+    // One that was consumed from is one like the others when its consumer has ended.
+    const consumed = await newQueue(client, briefly)
+    const consumer = client.basicConsume(consumed)
+    await consumer.ready
+    await consumer.cancel()
+    await cutOff(client, link, () => haveExpired(queue, named, consumed))
+    expect(await exists(other, queue)).toBe(false)
+    expect(await exists(other, named)).toBe(false)
+    expect(await exists(other, consumed)).toBe(false)
+    expect(await exchangeExists(other, exchange)).toBe(false)
+    expect([troubles, renamings]).toEqual([[], []])
+  })
+
+  test('comes back within its time, and at any time for its consumer', async () => {
+    const { client, other, link, troubles } = await openWeak()
+    const exchange = await newExchange(client, { type: 'fanout' })
+    const idle = await newQueue(client, { arguments: { 'x-expires': 600_000 } })
+    const consumed = await newQueue(client, { arguments: { 'x-expires': 3000 } })
+    for (const name of [idle, consumed]) await client.queueBind(name, exchange)
+    const messages = iterate(client.basicConsume(consumed))
+    await cutOff(client, link, async () => {
+      await other.queueDelete(idle)
+      await haveExpired(consumed)
+    })
+    await other.basicPublish(exchange, '', 'to both')
+    expect(textsOf(await take(messages, 1))).toEqual(['to both'])
+    expect((await getOne(other, idle)).text()).toBe('to both')
+    expect(troubles).toEqual([])
+  })
+
+  test('does not come back when its consumer has ended since it was deleted', async () => {
+    const { client, other, link } = await openWeak()
+    const queue = await newQueue(client, { arguments: { 'x-expires': 600_000 } })
+    const consumer = client.basicConsume(queue)
+    await consumer.ready
+    const ended = once(client, 'consumerEnded')
+    await other.queueDelete(queue)
+    await ended
+    await cutOff(client, link)
+    expect(await exists(other, queue)).toBe(false)
   })
 })
 

@@ -3,11 +3,13 @@
  * the next one.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ConsumerCancelledError, NotFoundError } from '../errors.js'
 import { type ConnectionLoss, withOperation } from '../operation-errors.js'
 import type { ConsumeMultiOptions, QueueItem } from '../options.js'
 import type { Recoverable } from '../recovery/recoverable.js'
 import type { RecoveringConnection } from '../recovery/recovering-connection.js'
 import type { TopologyRecovery } from '../recovery/topology-recovery.js'
+import { isUnavailable } from '../reply-codes.js'
 import type { SubscribedQueue } from '../session/queue-consumer.js'
 import type { Session } from '../session/session.js'
 import type { Subscription } from '../session/subscription.js'
@@ -134,8 +136,9 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
     return this.#topology.restoreMissing(queue)
   }
 
-  onQueueEnd(queue: string, begun: boolean): void {
-    this.#topology.record.consumerRemoved(queue, begun)
+  onQueueEnd(queue: string, begun: boolean, error: unknown): void {
+    const { record } = this.#topology
+    record.consumerRemoved(queue, begun, isMissing(error, record.nameOf(queue)))
   }
 
   /** What it has handed out may still be at work: drain waits for that. */
@@ -191,6 +194,12 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
       await suspect.attach()
     }
   }
+}
+
+/** A consumer has ended since the broker says that there is no such queue, whose name it gives. */
+function isMissing(error: unknown, queue: string): boolean {
+  const reason = error instanceof ConsumerCancelledError ? error.cause : error
+  return reason instanceof NotFoundError && !isUnavailable(reason) && reason.message.includes(`'${queue}'`)
 }
 
 /** The queues of a consumer, as a key. */

@@ -28,8 +28,8 @@ export interface ConsumerHost extends SubscriptionHost {
   onConsumerEnd(consumer: Consumer, error: unknown): void
   /** Its user has cancelled it, whether or not it had ended. */
   onConsumerCancelled(consumer: Consumer): void
-  /** It consumes no more from this queue; with `begun`, it did. */
-  onQueueEnd(queue: string, begun: boolean): void
+  /** It consumes no more from this queue, since it has ended with this error, if any; with `begun`, it did. */
+  onQueueEnd(queue: string, begun: boolean, error: unknown): void
 }
 
 /**
@@ -325,7 +325,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#subscription.stop()
     this.#ready.reject(error ?? new ConsumerCancelledError('the consumer was cancelled before it was ready'))
     this.#deliveries.end({ error })
-    for (const { queue } of this.#plan.queues) this.#host.onQueueEnd(queue, this.#begun)
+    for (const { queue } of this.#plan.queues) this.#host.onQueueEnd(queue, this.#begun, error)
     this.#host.onConsumerEnd(this, error)
   }
 

@@ -18,6 +18,7 @@ export function getTask(
   checkFlag('noAck', noAck)
   const request = getRequest(queue, frameMax)
   const take = ({ method, content }: Reply, settler: Settler): Message | null => {
+    record.queueGot(queue)
     if (method.name !== 'basic.get-ok' || content === undefined) return null
     const { deliveryTag } = method.args
     // Acked here, not by the broker's own no-ack: a message that comes when nobody waits any more is not lost then.

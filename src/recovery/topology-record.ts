@@ -1,9 +1,10 @@
 /**
  * Owns the record of what this client has declared and not deleted: exchanges, queues and the bindings of both. It is
- * bounded by what exists: what is deleted, by this client or by the broker's own rules, leaves the record. Knows nothing
- * of connections.
+ * bounded by what exists: what is deleted, by this client or by the broker's own rules, leaves the record. What must have
+ * expired leaves it when the record is read, or has grown. Knows nothing of connections.
  */
 import type { ArgsOf } from '../codec/methods.gen.js'
+import { QueueUses } from './queue-uses.js'
 
 export type ExchangeArgs = ArgsOf<'exchange.declare'>
 export type QueueArgs = ArgsOf<'queue.declare'>
@@ -18,12 +19,6 @@ export interface RecordedQueue {
   readonly formerNames: readonly string[]
 }
 
-/** This client's consumers of an auto-delete queue, and whether it ever had one. */
-interface Consumers {
-  count: number
-  begun: boolean
-}
-
 /** So many former names of a queue are known; the first always is. */
 const MOST_FORMER_NAMES = 8
 /** So many names of deleted queues are known. */
@@ -36,15 +31,22 @@ export class TopologyRecord {
   readonly #queueBindings = new Map<string, QueueBinding>()
   /** What server-named queues are called now, by each name that they had before. */
   readonly #renamed = new Map<string, string>()
-  readonly #consumers = new Map<string, Consumers>()
+  readonly #uses: QueueUses
   /** The queues that this client has deleted and not declared since, the latest last. */
   readonly #deleted = new Set<string>()
 
+  /** `now` gives milliseconds of a clock that never goes back. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#uses = new QueueUses(now)
+  }
+
   get exchanges(): ExchangeArgs[] {
+    this.#dropExpired()
     return [...this.#exchanges.values()]
   }
 
   get queues(): [string, RecordedQueue][] {
+    this.#dropExpired()
     return [...this.#queues]
   }
 
@@ -65,10 +67,12 @@ export class TopologyRecord {
   }
 
   get exchangeBindings(): ExchangeBinding[] {
+    this.#dropExpired()
     return [...this.#exchangeBindings.values()]
   }
 
   get queueBindings(): QueueBinding[] {
+    this.#dropExpired()
     return [...this.#queueBindings.values()]
   }
 
@@ -81,19 +85,29 @@ export class TopologyRecord {
     // The broker's own exchanges are there without us.
     if (!args.passive && args.exchange !== '' && !args.exchange.startsWith('amq.')) {
       this.#exchanges.set(args.exchange, args)
+      this.#onAdded()
     }
   }
 
   exchangeDeleted(exchange: string): void {
-    this.#exchanges.delete(exchange)
-    this.#dropExchangeBindings(({ source, destination }) => source === exchange || destination === exchange)
-    this.#dropQueueBindings(binding => binding.exchange === exchange)
+    this.#drop(new Set(), new Set([exchange]))
   }
 
   queueDeclared(args: QueueArgs, queue: string): void {
     this.#deleted.delete(queue)
-    if (args.passive) return
-    this.#queues.set(queue, { args: { ...args, queue }, serverNamed: args.queue === '', formerNames: [] })
+    if (args.passive) {
+      this.#uses.used(queue)
+      return
+    }
+    const { serverNamed = args.queue === '', formerNames = [] } = this.#queues.get(queue) ?? {}
+    this.#queues.set(queue, { args: { ...args, queue }, serverNamed, formerNames })
+    this.#uses.declared(queue, expiryOf(args))
+    this.#onAdded()
+  }
+
+  /** A message was asked for by basic.get, and the broker has answered. */
+  queueGot(queue: string): void {
+    this.#uses.used(this.nameOf(queue))
   }
 
   /** This client has deleted a queue. */
@@ -107,45 +121,42 @@ export class TopologyRecord {
 
   exchangeBound(binding: ExchangeBinding): void {
     this.#exchangeBindings.set(keyOf(binding.destination, binding), binding)
+    this.#onAdded()
   }
 
   exchangeUnbound(binding: ExchangeBinding): void {
     const { destination, source, routingKey } = binding
-    const key = keyOf(destination, { source, routingKey, arguments: binding.arguments })
-    this.#dropExchangeBindings((_, other) => other === key)
+    const wasThere = this.#exchangeBindings.delete(
+      keyOf(destination, { source, routingKey, arguments: binding.arguments }),
+    )
+    if (wasThere) this.#dropUnbound([source])
   }
 
   queueBound(binding: QueueBinding): void {
     this.#queueBindings.set(queueKey(binding), binding)
+    this.#onAdded()
   }
 
   queueUnbound(binding: Omit<QueueBinding, 'noWait'>): void {
-    const key = queueKey(binding)
-    this.#dropQueueBindings((_, other) => other === key)
+    if (this.#queueBindings.delete(queueKey(binding))) this.#dropUnbound([binding.exchange])
   }
 
   /** A consumer of this client is to begin on a queue. */
   consumerAdded(queue: string): void {
-    const name = this.nameOf(queue)
-    if (this.#queues.get(name)?.args.autoDelete !== true) return
-    const consumers = this.#consumers.get(name) ?? { count: 0, begun: false }
-    consumers.count++
-    this.#consumers.set(name, consumers)
+    this.#uses.consumerAdded(this.nameOf(queue))
   }
 
   /**
    * A consumer of this client has ended, or with `begun` false was none. The broker drops an auto-delete queue with the
-   * last one, but not before there was one.
+   * last one, but not before there was one. With `missing`, the broker has said that there is no such queue: one that
+   * expires does not come back then, since it must be in use for that.
    */
-  consumerRemoved(queue: string, begun: boolean): void {
+  consumerRemoved(queue: string, begun: boolean, missing = false): void {
     const name = this.nameOf(queue)
-    const consumers = this.#consumers.get(name)
-    if (consumers === undefined) return
-    consumers.count--
-    consumers.begun ||= begun
-    if (consumers.count > 0) return
-    this.#consumers.delete(name)
-    if (consumers.begun) this.#dropQueue(name)
+    const isLast = this.#uses.consumerRemoved(name, begun)
+    const args = this.#queues.get(name)?.args
+    if (args === undefined) return
+    if ((isLast && args.autoDelete) || (missing && expiryOf(args) !== undefined)) this.#dropQueue(name)
   }
 
   /** The broker has given a queue another name. */
@@ -159,23 +170,24 @@ export class TopologyRecord {
     for (const former of formerNames) this.#renamed.set(former, to)
     this.#queues.delete(from)
     this.#queues.set(to, { ...queue, args: { ...queue.args, queue: to }, formerNames })
-    const consumers = this.#consumers.get(from)
-    if (consumers !== undefined) {
-      this.#consumers.delete(from)
-      this.#consumers.set(to, consumers)
-    }
+    this.#uses.renamed(from, to)
     for (const [key, binding] of [...this.#queueBindings]) {
       if (binding.queue !== from) continue
       this.#queueBindings.delete(key)
-      this.queueBound({ ...binding, queue: to })
+      const renamed = { ...binding, queue: to }
+      this.#queueBindings.set(queueKey(renamed), renamed)
     }
   }
 
   /** The broker may delete one end of a binding by its own rules: what is missing then can be declared again. */
   mayVanish({ queue, exchange }: QueueBinding): boolean {
+    return this.queueMayVanish(queue) || this.#exchanges.get(exchange)?.autoDelete === true
+  }
+
+  /** The broker may delete a queue by its own rules, over who uses it. */
+  queueMayVanish(queue: string): boolean {
     const args = this.#queues.get(queue)?.args
-    if (args?.autoDelete === true || args?.arguments['x-expires'] !== undefined) return true
-    return this.#exchanges.get(exchange)?.autoDelete === true
+    return args !== undefined && (args.autoDelete || expiryOf(args) !== undefined)
   }
 
   /** What a queue is, as far as this client has declared it with its type. */
@@ -197,8 +209,7 @@ export class TopologyRecord {
 
   /** A queue is known to stay when nobody consumes from it. */
   outlivesConsumers(queue: string): boolean {
-    const args = this.#queues.get(queue)?.args
-    return args !== undefined && !args.autoDelete && args.arguments['x-expires'] === undefined
+    return this.#queues.has(queue) && !this.queueMayVanish(queue)
   }
 
   /** The name that a queue has now. */
@@ -206,36 +217,61 @@ export class TopologyRecord {
     return this.#renamed.get(queue) ?? queue
   }
 
+  #onAdded(): void {
+    if (this.#uses.onAdded()) this.#dropExpired()
+  }
+
+  #dropExpired(): void {
+    const expired = this.#uses.findExpired()
+    if (expired.size > 0) this.#drop(expired, new Set())
+    this.#uses.onSearched(this.size)
+  }
+
   #dropQueue(name: string): void {
-    for (const former of this.#queues.get(name)?.formerNames ?? []) this.#renamed.delete(former)
-    this.#queues.delete(name)
-    this.#consumers.delete(name)
-    this.#dropQueueBindings(binding => binding.queue === name)
+    this.#drop(new Set([name]), new Set())
   }
 
-  /** An auto-delete exchange goes with the last binding from it; this client sees only bindings of its own. */
-  #exchangeLostBinding(exchange: string): void {
-    if (this.#exchanges.get(exchange)?.autoDelete !== true) return
-    for (const { source } of this.#exchangeBindings.values()) if (source === exchange) return
-    for (const binding of this.#queueBindings.values()) if (binding.exchange === exchange) return
-    this.exchangeDeleted(exchange)
-  }
-
-  #dropExchangeBindings(matches: (binding: ExchangeBinding, key: string) => boolean): void {
-    for (const [key, binding] of this.#exchangeBindings) {
-      if (!matches(binding, key)) continue
-      this.#exchangeBindings.delete(key)
-      this.#exchangeLostBinding(binding.source)
+  /** Drops queues and exchanges with what binds them, in one pass over the bindings. */
+  #drop(queues: ReadonlySet<string>, exchanges: ReadonlySet<string>): void {
+    for (const name of queues) {
+      const formerNames = this.#queues.get(name)?.formerNames ?? []
+      for (const former of formerNames) this.#renamed.delete(former)
+      this.#queues.delete(name)
+      this.#uses.dropped(name, formerNames.length > 0)
     }
-  }
-
-  #dropQueueBindings(matches: (binding: QueueBinding, key: string) => boolean): void {
-    for (const [key, binding] of this.#queueBindings) {
-      if (!matches(binding, key)) continue
+    for (const name of exchanges) this.#exchanges.delete(name)
+    const sources = new Set<string>()
+    for (const [key, { queue, exchange }] of this.#queueBindings) {
+      if (!queues.has(queue) && !exchanges.has(exchange)) continue
       this.#queueBindings.delete(key)
-      this.#exchangeLostBinding(binding.exchange)
+      sources.add(exchange)
     }
+    if (exchanges.size > 0) {
+      for (const [key, { source, destination }] of this.#exchangeBindings) {
+        if (!exchanges.has(source) && !exchanges.has(destination)) continue
+        this.#exchangeBindings.delete(key)
+        sources.add(source)
+      }
+    }
+    this.#dropUnbound(sources)
   }
+
+  /** Auto-delete exchanges go with the last binding from them; this client sees only bindings of its own. */
+  #dropUnbound(sources: Iterable<string>): void {
+    const unbound = new Set([...sources].filter(name => this.#exchanges.get(name)?.autoDelete === true))
+    if (unbound.size === 0) return
+    for (const { source } of this.#exchangeBindings.values()) unbound.delete(source)
+    for (const { exchange } of this.#queueBindings.values()) unbound.delete(exchange)
+    if (unbound.size > 0) this.#drop(new Set(), unbound)
+  }
+}
+
+/** Milliseconds without use after which the broker deletes a queue: it takes whole numbers only, of any type. */
+function expiryOf({ arguments: args }: QueueArgs): number | undefined {
+  const expires = args['x-expires']
+  if (expires === undefined || expires === null) return undefined
+  const milliseconds = Number(expires)
+  return Number.isNaN(milliseconds) ? undefined : milliseconds
 }
 
 function queueKey({ queue, exchange, routingKey, arguments: args }: Omit<QueueBinding, 'noWait'>): string {

@@ -155,7 +155,155 @@ describe('the record of topology', () => {
   })
 })
 
+describe('a queue that expires', () => {
+  const expiring = (name: string, expires: FieldValue = 1000, more: object = {}) =>
+    queue(name, { arguments: { 'x-expires': expires }, ...more })
+
+  /** A record, and its clock. */
+  function start() {
+    const clock = { time: 5000 }
+    return { clock, record: new TopologyRecord(() => clock.time) }
+  }
+
+  test.each([1000, 1000n, short(1000)])(
+    'is on record while it was declared within its time (%p), with what binds it',
+    expires => {
+      const { clock, record } = start()
+      record.queueDeclared(expiring('q', expires), 'q')
+      record.queueDeclared(queue('kept'), 'kept')
+      for (const name of ['q', 'kept']) record.queueBound(queueBinding(name, 'e'))
+      clock.time += 999
+      expect(queueNames(record)).toEqual(['q', 'kept'])
+      clock.time += 1
+      expect(record.queueBindings.map(({ queue: name }) => name)).toEqual(['kept'])
+      expect(queueNames(record)).toEqual(['kept'])
+    },
+  )
+
+  test.each<[string, (record: TopologyRecord) => void]>([
+    ['it is declared again', record => record.queueDeclared(expiring('q'), 'q')],
+    ['it is asked for', record => record.queueDeclared(expiring('q', 1000, { passive: true }), 'q')],
+    ['a message is got from it', record => record.queueGot('q')],
+    [
+      'its consumer has ended',
+      record => {
+        record.consumerAdded('q')
+        record.consumerRemoved('q', true)
+      },
+    ],
+  ])('has all its time again when %s', (_, use) => {
+    const { clock, record } = start()
+    record.queueDeclared(expiring('q'), 'q')
+    clock.time += 900
+    use(record)
+    clock.time += 999
+    expect(queueNames(record)).toEqual(['q'])
+    clock.time += 1
+    expect(queueNames(record)).toEqual([])
+  })
+
+  test('stays on record while it has a consumer, also one that was made before it was declared', () => {
+    const { clock, record } = start()
+    record.consumerAdded('q')
+    record.queueDeclared(expiring('q'), 'q')
+    record.consumerAdded('q')
+    clock.time += 10_000
+    record.consumerRemoved('q', true)
+    clock.time += 10_000
+    expect(queueNames(record)).toEqual(['q'])
+    record.consumerRemoved('q', true)
+    clock.time += 1000
+    expect(queueNames(record)).toEqual([])
+  })
+
+  test('is not in use by a consumer that was refused', () => {
+    const { clock, record } = start()
+    record.queueDeclared(expiring('q'), 'q')
+    record.consumerAdded('q')
+    clock.time += 900
+    record.consumerRemoved('q', false)
+    clock.time += 100
+    expect(queueNames(record)).toEqual([])
+  })
+
+  test('goes at once when its consumer has ended since the broker has no such queue; a lasting one stays', () => {
+    const { record } = start()
+    record.queueDeclared(expiring('q'), 'q')
+    record.queueDeclared(queue('lasting'), 'lasting')
+    for (const name of ['q', 'lasting']) {
+      record.consumerAdded(name)
+      record.consumerRemoved(name, true, true)
+    }
+    expect(queueNames(record)).toEqual(['lasting'])
+  })
+
+  test('keeps its consumers where it is deleted and declared again', () => {
+    const { clock, record } = start()
+    record.queueDeclared(expiring('q'), 'q')
+    record.consumerAdded('q')
+    record.queueDeleted('q')
+    record.queueDeclared(expiring('q'), 'q')
+    clock.time += 10_000
+    expect(queueNames(record)).toEqual(['q'])
+  })
+
+  test('keeps its time where the broker gives it another name', () => {
+    const { clock, record } = start()
+    record.queueDeclared(expiring(''), 'first')
+    record.queueBound(queueBinding('first', 'e'))
+    clock.time += 600
+    record.renameQueue('first', 'second')
+    clock.time += 300
+    expect(queueNames(record)).toEqual(['second'])
+    record.queueGot('first')
+    clock.time += 999
+    expect(queueNames(record)).toEqual(['second'])
+    clock.time += 1
+    expect(queueNames(record)).toEqual([])
+    expect(record.size).toBe(0)
+    expect(record.nameOf('first')).toBe('first')
+  })
+
+  test('takes auto-delete exchanges along, one after the other', () => {
+    const { clock, record } = start()
+    for (const name of ['a', 'b', 'used']) record.exchangeDeclared(exchange(name, { autoDelete: true }))
+    record.exchangeBound(exchangeBinding('b', 'a'))
+    record.queueDeclared(expiring('q'), 'q')
+    record.queueBound(queueBinding('q', 'b'))
+    record.queueBound(queueBinding('q', 'used'))
+    record.queueBound(queueBinding('other', 'used'))
+    clock.time += 1000
+    expect(record.exchanges.map(({ exchange: name }) => name)).toEqual(['used'])
+    expect(record.exchangeBindings).toEqual([])
+  })
+
+  test('leaves the record as others enter it: one for each request, and nothing grows', () => {
+    const { clock, record } = start()
+    record.queueDeclared(queue('lasting'), 'lasting')
+    let most = 0
+    for (let index = 0; index < 20_000; index++) {
+      clock.time += 100
+      record.queueDeclared(expiring('', 1000), `amq.gen-${index}`)
+      record.queueBound(queueBinding(`amq.gen-${index}`, 'e'))
+      most = Math.max(most, record.size)
+    }
+    // Ten of them, and their bindings, have not expired at any time.
+    expect(most).toBeLessThan(150)
+    expect(queueNames(record)).toHaveLength(11)
+  })
+})
+
 describe('a queue that the broker named', () => {
+  test('is that also when it is declared again by its name', () => {
+    const record = new TopologyRecord()
+    record.queueDeclared(queue(''), 'amq.gen-1')
+    record.renameQueue('amq.gen-1', 'amq.gen-2')
+    record.queueDeclared(queue('amq.gen-2'), 'amq.gen-2')
+    expect(record.queue('amq.gen-2')).toMatchObject({ serverNamed: true, formerNames: ['amq.gen-1'] })
+    record.queueDeleted('amq.gen-1')
+    expect(record.nameOf('amq.gen-1')).toBe('amq.gen-1')
+  })
+
   test('goes by its new name everywhere, and is found by every name that it had', () => {
     const record = new TopologyRecord()
     record.queueDeclared(queue('', { autoDelete: true }), 'amq.gen-1')
