@@ -108,8 +108,8 @@ export class TopologyRecovery implements Recoverable {
     const name = this.record.nameOf(queue)
     const pending = this.#replay?.pending('queue', name)
     if (pending !== undefined) return pending
-    if (this.record.queue(name)?.args.autoDelete !== true) return undefined
-    // It was deleted with the last consumer of the old connection, after it was found to exist still.
+    if (!this.record.queueMayVanish(name)) return undefined
+    // It was deleted with the last consumer of the old connection, or has expired, after it was found to exist still.
     return this.#replay?.restoreQueue(name).catch(ignore)
   }
 }

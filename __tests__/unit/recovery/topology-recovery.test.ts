@@ -87,6 +87,18 @@ describe('attaching', () => {
   })
 })
 
+test.each([
+  ['is deleted with its last consumer', { autoDelete: true }],
+  ['expires', { arguments: { 'x-expires': 600_000 } }],
+])('a queue that %s is restored when it was not found after it came back', async (_, more) => {
+  const { peer, session } = await connect()
+  const { recovery, declare } = begin()
+  declare('q', more)
+  await recovery.attach(session)
+  await recovery.restoreMissing('q')
+  expect(askedOf(peer).filter(asked => asked === 'queue.declare q')).toHaveLength(2)
+})
+
 describe('recovery has no part in', () => {
   test('a queue that is not on record', async () => {
     const { peer, session } = await connect()
