@@ -35,6 +35,13 @@ export interface RecoveryOptions {
    * close the client then. @default true
    */
   retryRefused?: boolean
+  /**
+   * Milliseconds for which the client keeps trying to restore one part of the topology, or a consumer, that the broker
+   * refuses for a reason that time can cure: another connection holds the queue (405), its node is down (404), the broker
+   * fails for the moment (541), or all channels are in use. After that, the part is reported (`topologyError`), and the
+   * consumer ends with the error. What is refused for another reason is given up at once. @default 180000
+   */
+  patience?: number
 }
 
 /** What a client adds to each message that it publishes, unless the call gives a value of its own. */

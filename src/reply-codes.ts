@@ -19,9 +19,13 @@ import {
   ArgumentError,
   AuthenticationError,
   ConnectionBrokenError,
+  ConnectionForcedError,
+  InternalError,
   NotAllowedError,
   NotFoundError,
+  PreconditionFailedError,
   ProtocolError,
+  ResourceError,
   ResourceLockedError,
 } from './errors.js'
 
@@ -32,10 +36,14 @@ import {
 export const MAX_CONNECTION_FAULTS = 3
 
 /**
- * How long a locked queue is waited for, in milliseconds. The dead connection of this very client may hold it: the broker
- * gives that up after two heartbeat intervals without a sign of life, and its own default interval is a minute.
+ * How long a refusal that time may cure is put up with, in milliseconds, unless the user says otherwise. The dead connection
+ * of this very client may hold a queue: the broker gives that up after two heartbeat intervals without a sign of life, and
+ * its own default interval is a minute.
  */
-export const LOCK_TIMEOUT = 180_000
+export const DEFAULT_PATIENCE = 180_000
+
+/** How long the replay of the topology waits for a locked queue, in milliseconds. */
+export const LOCK_TIMEOUT = DEFAULT_PATIENCE
 
 /** The broker ended the connection over an error in what was sent (AMQP 0-9-1, hard errors from 501 on). */
 export function isConnectionFault({ replyCode = 0 }: AmqpError): boolean {
@@ -55,14 +63,38 @@ export function isChannelLimit({ replyCode, classId = 0, methodId = 0 }: AmqpErr
   return replyCode === NOT_ALLOWED && ((classId << 16) | methodId) === CHANNEL_OPEN
 }
 
-/** Whether the same request may go well later. */
-export function timeMayCure(error: unknown): boolean {
-  return isLocked(error) || isUnavailable(error)
+/** What RabbitMQ says where a queue exists and cannot be reached: its node is down, or its process has stopped or is moving. */
+const UNAVAILABLE = /home node|is down|not available|stopped|stopping|demoted|crashed|due to timeout/i
+/** The same code, but there is no queue of that name, which is told first. */
+const DELETED = /(^|- |: )no queue '/
+/** A replica of a stream starts later than its node. */
+const NO_REPLICA = /not have a running/i
+
+/** RabbitMQ does not permit a feature any more. */
+const DEPRECATED = /deprecated/i
+
+/** The queue exists, but what serves it is down for now. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof NotFoundError) {
+    return !DELETED.test(error.message) && UNAVAILABLE.test(withoutNames(error.message))
+  }
+  return error instanceof PreconditionFailedError && NO_REPLICA.test(withoutNames(error.message))
 }
 
-/** The queue exists, but its node of the cluster is down. */
-export function isUnavailable(error: unknown): boolean {
-  return error instanceof NotFoundError && /home node|is down|not available/i.test(error.message)
+/** Names in a text of the broker may be anything. */
+function withoutNames(text: string): string {
+  return text.replace(/'[^']*'/g, "''")
+}
+
+/**
+ * What was refused may be granted a little later, with nobody doing anything about it: what is asked for is in use by
+ * another connection, or its node is down, starts, or fails for the moment, or there is no room for it just now. What is
+ * wrong with the request itself, what does not exist, and what the user may not do stays as it is.
+ */
+export function timeMayCure(error: unknown): boolean {
+  if (isLocked(error) || isUnavailable(error)) return true
+  if (error instanceof InternalError) return !DEPRECATED.test(withoutNames(error.message))
+  return error instanceof ResourceError || error instanceof ConnectionForcedError
 }
 
 /**

@@ -7,12 +7,16 @@ import {
   CommandInvalidError,
   ConnectionBrokenError,
   ConnectionForcedError,
+  ContentTooLargeError,
+  InternalError,
   NotAllowedError,
   NotFoundError,
+  PreconditionFailedError,
   ProtocolError,
+  ResourceError,
   ResourceLockedError,
 } from '../../src/errors.js'
-import { isConnectionFault, isLocked, isRefusal, isUnavailable } from '../../src/reply-codes.js'
+import { isConnectionFault, isLocked, isRefusal, isUnavailable, timeMayCure } from '../../src/reply-codes.js'
 
 const lost = new ConnectionBrokenError('the broker hung up')
 
@@ -39,6 +43,52 @@ describe('a queue', () => {
     )
     expect(isUnavailable(down)).toBe(true)
     expect(isUnavailable(new NotFoundError("no queue 'q' in vhost '/'"))).toBe(false)
+  })
+
+  test.each([
+    "NOT_FOUND - queue 'q' in vhost '/' process is stopped by supervisor (404)",
+    "NOT_FOUND - queue 'q' in vhost '/' has crashed and failed to restart (404)",
+    "NOT_FOUND - failed to perform operation on queue 'q' in vhost '/' due to timeout (404)",
+    "NOT_FOUND - failed to perform operation on queue 'q': its leader <1> may be stopping or being demoted (404)",
+  ])('is unavailable where the broker says "%s"', text => {
+    expect(isUnavailable(new NotFoundError(text))).toBe(true)
+  })
+
+  test('is unavailable where the replica of a stream has not started yet', () => {
+    const text = "stream queue 's' in vhost '/' does not have a running replica on the local node (406)"
+    expect(isUnavailable(new PreconditionFailedError(text))).toBe(true)
+    expect(isUnavailable(new PreconditionFailedError("inequivalent arg 'have a running' (406)"))).toBe(false)
+  })
+
+  test.each(['home node', 'it is down', "it's is down"])('is not unavailable for its name: %s', name => {
+    expect(isUnavailable(new NotFoundError(`NOT_FOUND - no queue '${name}' in vhost '/' (404)`))).toBe(false)
+  })
+})
+
+describe('time', () => {
+  test.each([
+    new ResourceLockedError('RESOURCE_LOCKED (405)'),
+    new NotFoundError("NOT_FOUND - home node 'b' of durable queue 'q' is down or inaccessible (404)"),
+    new InternalError('INTERNAL_ERROR (541)'),
+    new ResourceError("RESOURCE_ERROR - Stream coordinator unavailable for queue 's' (506)"),
+    new ConnectionForcedError('CONNECTION_FORCED - broker forced connection closure (320)'),
+  ])('may cure %s', error => {
+    expect(timeMayCure(error)).toBe(true)
+  })
+
+  test.each([
+    new NotFoundError("NOT_FOUND - no queue 'q' in vhost '/' (404)"),
+    new NotFoundError("NOT_FOUND - no exchange 'e' in vhost '/' (404)"),
+    new AccessRefusedError("ACCESS_REFUSED - access to queue 'q' refused for user 'u' (403)"),
+    new PreconditionFailedError('PRECONDITION_FAILED - inequivalent arg (406)'),
+    new ContentTooLargeError('CONTENT_TOO_LARGE (311)'),
+    new InternalError("INTERNAL_ERROR - Feature 'x' is deprecated and not permitted (541)"),
+    new NotAllowedError('NOT_ALLOWED (530)'),
+    new CommandInvalidError('COMMAND_INVALID (503)'),
+    new Error('a bug'),
+    undefined,
+  ])('does not cure %s', error => {
+    expect(timeMayCure(error)).toBe(false)
   })
 })
 

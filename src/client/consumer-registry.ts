@@ -127,6 +127,10 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
     return this.#connection().recovers
   }
 
+  get patience(): number {
+    return this.#connection().patience
+  }
+
   subscribe(plan: SubscriptionPlan, events: SubscriptionEvents): Subscription | undefined {
     const queues = plan.queues.map(queue => this.#present(queue))
     return this.#session?.subscribe({ ...plan, queues }, events)

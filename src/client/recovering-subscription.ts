@@ -3,7 +3,7 @@
  * after a pause, or when the client is connected again. What becomes of the messages is the consumer's concern.
  */
 import type { Content } from '../connection/content.js'
-import type { AmqpError, ErrorContext } from '../errors.js'
+import { AmqpError, type ErrorContext } from '../errors.js'
 import type { ConsumeMultiOptions } from '../options.js'
 import type { SubscribedQueue } from '../session/queue-consumer.js'
 import type { Settler } from '../session/settlement.js'
@@ -11,13 +11,11 @@ import type { Subscription } from '../session/subscription.js'
 import type { SubscriptionEnd, SubscriptionEvents, SubscriptionPlan } from '../session/subscription-types.js'
 import { ignore } from '../util/promise.js'
 import type { Message } from './message.js'
-import { ResumePolicy, type Resumption } from './resume-policy.js'
+import { type ResumeHost, ResumePolicy, type Resumption } from './resume-policy.js'
 import { restOf } from './stream-position.js'
 
 /** What subscribing needs of the client. */
-export interface SubscriptionHost {
-  /** A connection that is lost is replaced. */
-  readonly recovers: boolean
+export interface SubscriptionHost extends ResumeHost {
   /** Begins to consume; undefined if there is no connection for now. */
   subscribe(plan: SubscriptionPlan, events: SubscriptionEvents): Subscription | undefined
   /**
@@ -65,6 +63,8 @@ export class RecoveringSubscription {
   /** What to subscribe to next: of streams, the rest. */
   #queues: readonly SubscribedQueue[]
   #count = 0
+  /** It could not even begin, and is going to try again. */
+  #tryingAgain = false
   /** Nothing is wanted for now. */
   #paused = false
   readonly #end = new AbortController()
@@ -160,8 +160,23 @@ export class RecoveringSubscription {
     try {
       this.#subscribe()
     } catch (error) {
+      this.#onFailure(error)
+    }
+  }
+
+  /** Nothing was sent: all channels are in use, say. */
+  #onFailure(error: unknown): void {
+    const next = this.#policy.afterFailure(error, this.#count > 0)
+    if (next === 'end') {
       this.stop()
-      this.#events.onEnd(error, false)
+      const reason = error instanceof AmqpError ? this.#policy.explain(error) : error
+      this.#events.onEnd(reason, this.#policy.wasCancelled)
+    } else if (!this.#tryingAgain) {
+      this.#tryingAgain = true
+      void next.wait(this.#end.signal).then(() => {
+        this.#tryingAgain = false
+        this.#begin()
+      })
     }
   }
 

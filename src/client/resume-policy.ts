@@ -13,13 +13,7 @@ import {
   PreconditionFailedError,
 } from '../errors.js'
 import type { ConsumeMultiOptions } from '../options.js'
-import {
-  isConnectionFault,
-  isLocked,
-  isUnavailable,
-  LOCK_TIMEOUT,
-  MAX_CONNECTION_FAULTS,
-} from '../reply-codes.js'
+import { isConnectionFault, MAX_CONNECTION_FAULTS, timeMayCure } from '../reply-codes.js'
 import type { SubscribedQueue } from '../session/queue-consumer.js'
 import type { SubscriptionEnd } from '../session/subscription-types.js'
 import { ignore } from '../util/promise.js'
@@ -28,6 +22,8 @@ import { ignore } from '../util/promise.js'
 export interface ResumeHost {
   /** A connection that is lost is replaced. */
   readonly recovers: boolean
+  /** For how many milliseconds it tries to come back where the broker refuses it for a reason that time may cure. */
+  readonly patience: number
   /** See {@link SubscriptionHost}. */
   restoreMissing(queue: string): Promise<void> | undefined
 }
@@ -47,9 +43,12 @@ const FRUITLESS_PAUSES = [0, 250, 750] as const
  * is deleted before it is, and ends the connection (541) of whoever consumes from it meanwhile, for some milliseconds.
  */
 const LEAST_AFTER_CANCEL = 200
-/** Milliseconds between two attempts to come back to a queue that is locked or unavailable. */
+/** Milliseconds between two attempts to come back that are refused for a reason that time may cure. */
 const RETRY_PAUSE = 500
+/** A consumer that was back for so many milliseconds has overcome what kept it away before. */
+const CALM = 10_000
 const AT_ONCE: Resumption = { wait: () => Promise.resolve(), noStreams: [] }
+const LATER: Resumption = { wait: pausing(RETRY_PAUSE), noStreams: [] }
 
 export class ResumePolicy {
   /** It may have brought a connection down as it began. */
@@ -57,11 +56,13 @@ export class ResumePolicy {
   readonly #host: ResumeHost
   readonly #onCancel: NonNullable<ConsumeMultiOptions['onCancel']>
   readonly #context: ErrorContext
-  /** How many subscriptions have ended in a row without a delivery. */
+  /** How many subscriptions have ended in a row soon, and without a delivery. */
   #fruitless = 0
-  /** How often in a row, and since when, the broker refuses to let it come back. */
+  /** How often in a row, and since when, the broker refuses to let it come back, or does so only for a moment. */
   #refusals = 0
   #refusedSince: number | undefined
+  /** When it came back last. */
+  #readyAt: number | undefined
   /** How often in a row a connection was ended as it began. */
   #faults = 0
   /** The requests that the end of the connection may be about. */
@@ -88,10 +89,11 @@ export class ResumePolicy {
 
   onDelivery(): void {
     this.#fruitless = 0
+    this.#refusedSince = undefined
   }
 
   onReady(): void {
-    this.#refusedSince = undefined
+    this.#readyAt = performance.now()
     this.#refusals = 0
     this.#faults = 0
     this.isSuspect = false
@@ -111,19 +113,27 @@ export class ResumePolicy {
     count: number,
     queues: readonly SubscribedQueue[],
   ): Resumption | 'end' {
+    this.#forgetTroubles()
     switch (cause) {
       case 'cancelled':
         this.#cancellation = error
         return this.#onCancel === 'end' ? 'end' : this.#afterFruitless(LEAST_AFTER_CANCEL)
       // For no fault of ours: an ack that took too long, say.
       case 'closed':
-        return this.#host.recovers && (wasReady || count > 1) ? this.#afterFruitless() : 'end'
+        return this.#host.recovers && (wasReady || count > 1) ? this.#afterClosing(error) : 'end'
       case 'refused':
         return count > 1 ? this.#afterRefusal(error, queues) : 'end'
       case 'lost':
         this.#cancellation = undefined
+        // While there was no connection, nothing was refused.
+        this.#refusedSince = undefined
         return this.#host.recovers && !this.#isToBlame(error, wasReady) ? AT_ONCE : 'end'
     }
+  }
+
+  /** Whether and when another try follows one that could not even begin; it has had subscriptions, or not. */
+  afterFailure(error: unknown, hasBegun: boolean): Resumption | 'end' {
+    return hasBegun && timeMayCure(error) && this.#isInTime() ? LATER : 'end'
   }
 
   /** The error that the consumer ends with. */
@@ -146,13 +156,19 @@ export class ResumePolicy {
     return { wait: pausing(Math.max(pause, leastPause)), noStreams: [] }
   }
 
+  #afterClosing(error: AmqpError): Resumption | 'end' {
+    const next = this.#afterFruitless()
+    return next === 'end' && timeMayCure(error) && this.#isInTime() ? LATER : next
+  }
+
   #afterRefusal(error: AmqpError, queues: readonly SubscribedQueue[]): Resumption | 'end' {
     const noStreams = refusedAsStreams(error, queues)
     if (noStreams.length > 0) return { ...AT_ONCE, noStreams }
-    if (isUnavailable(error)) return { wait: pausing(RETRY_PAUSE), noStreams: [] }
-    if (isLocked(error)) return this.#isInTime() ? { wait: pausing(RETRY_PAUSE), noStreams: [] } : 'end'
+    if (timeMayCure(error) && this.#isInTime()) return LATER
     if (this.wasCancelled) return this.#afterFruitless(LEAST_AFTER_CANCEL)
-    if (!(error instanceof NotFoundError) || !this.#isInTime()) return 'end'
+    if (!(error instanceof NotFoundError)) return 'end'
+    // The first time does not count: the queue was found a moment ago.
+    if (this.#refusals > 0 && !this.#isInTime()) return 'end'
     const missing = queues.flatMap(({ queue }) => this.#host.restoreMissing(queue) ?? [])
     if (missing.length === 0) return 'end'
     // If it was in vain before, there is a pause.
@@ -161,8 +177,18 @@ export class ResumePolicy {
   }
 
   #isInTime(): boolean {
-    this.#refusedSince ??= performance.now()
-    return performance.now() - this.#refusedSince <= LOCK_TIMEOUT
+    const now = performance.now()
+    this.#refusedSince ??= now
+    return now - this.#refusedSince < this.#host.patience
+  }
+
+  /** What kept it away before it was back for a while has nothing to do with what follows. */
+  #forgetTroubles(): void {
+    if (this.#readyAt !== undefined && performance.now() - this.#readyAt >= CALM) {
+      this.#fruitless = 0
+      this.#refusedSince = undefined
+    }
+    this.#readyAt = undefined
   }
 
   /** A connection that the broker ended over what was just asked for would be ended over it again, and again. */

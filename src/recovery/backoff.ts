@@ -2,6 +2,7 @@
 
 import type { RecoveryOptions } from '../client-options.js'
 import { ArgumentError } from '../errors.js'
+import { DEFAULT_PATIENCE } from '../reply-codes.js'
 import { checkAtLeast, checkFlag } from '../util/check.js'
 
 /** Longer than this a timer of the runtime cannot run, in milliseconds. */
@@ -15,6 +16,8 @@ export interface RecoveryPlan {
   readonly maxAttempts: number
   readonly maxTime: number
   readonly retryRefused: boolean
+  /** Milliseconds; see {@link RecoveryOptions}. */
+  readonly patience: number
 }
 
 /** Throws {@link ArgumentError} if an option is invalid. Undefined means no recovery. */
@@ -25,6 +28,7 @@ export function planRecovery(options: false | RecoveryOptions | undefined): Reco
   }
   const { initialDelay = 250, maxDelay = 30_000, factor = 2, retryRefused = true } = options ?? {}
   const { maxAttempts = Number.POSITIVE_INFINITY, maxTime = Number.POSITIVE_INFINITY } = options ?? {}
+  const { patience = DEFAULT_PATIENCE } = options ?? {}
   checkAtLeast('recovery.initialDelay', initialDelay, 0)
   checkAtLeast('recovery.maxDelay', maxDelay, initialDelay)
   if (maxDelay > LONGEST_DELAY) throw new ArgumentError(`recovery.maxDelay must be at most ${LONGEST_DELAY}`)
@@ -32,7 +36,8 @@ export function planRecovery(options: false | RecoveryOptions | undefined): Reco
   checkAtLeast('recovery.maxAttempts', maxAttempts, 1)
   checkAtLeast('recovery.maxTime', maxTime, 0)
   checkFlag('recovery.retryRefused', retryRefused)
-  return { initialDelay, maxDelay, factor, maxAttempts, maxTime, retryRefused }
+  checkAtLeast('recovery.patience', patience, 0)
+  return { initialDelay, maxDelay, factor, maxAttempts, maxTime, retryRefused, patience }
 }
 
 /** The delay before an attempt (1, 2, ...), in milliseconds. */

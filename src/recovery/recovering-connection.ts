@@ -104,6 +104,11 @@ export class RecoveringConnection {
     return this.#plan !== undefined && this.isAlive
   }
 
+  /** For how many milliseconds what time may cure is tried again; 0 without recovery. */
+  get patience(): number {
+    return this.#plan?.patience ?? 0
+  }
+
   /** How many channels are open, and how many messages are delivered or got and not settled. */
   get usage(): { readonly channels: number; readonly unsettled: number } {
     const { channels = 0, unsettled = 0 } = sessionOf(this.#state) ?? {}

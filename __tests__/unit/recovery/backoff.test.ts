@@ -22,7 +22,13 @@ describe('the delay before an attempt', () => {
 
 describe('the plan of recovery', () => {
   test('has the documented defaults, for no options and for empty ones', () => {
-    const byDefault = { initialDelay: 250, maxDelay: 30_000, factor: 2, retryRefused: true }
+    const byDefault = {
+      initialDelay: 250,
+      maxDelay: 30_000,
+      factor: 2,
+      retryRefused: true,
+      patience: 180_000,
+    }
     for (const options of [undefined, {}]) {
       expect(planRecovery(options)).toMatchObject({
         ...byDefault,
@@ -47,6 +53,9 @@ describe('the plan of recovery', () => {
     { maxAttempts: 0 },
     { maxTime: '5' },
     { retryRefused: 1 },
+    { patience: -1 },
+    { patience: '5' },
+    { patience: Number.NaN },
   ])('refuses %p', options => {
     expect(() => planRecovery(options as unknown as RecoveryOptions)).toThrow(ArgumentError)
   })
