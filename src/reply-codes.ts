@@ -2,7 +2,6 @@
  * Owns what an error of the broker means beyond its class: whether time may cure it, and whether something that this
  * client sent ended the connection; and the code for what a peer did wrong.
  */
-import { CHANNEL_OPEN } from './codec/methods.gen.js'
 import {
   CHANNEL_ERROR,
   COMMAND_INVALID,
@@ -42,9 +41,6 @@ export const MAX_CONNECTION_FAULTS = 3
  */
 export const DEFAULT_PATIENCE = 180_000
 
-/** How long the replay of the topology waits for a locked queue, in milliseconds. */
-export const LOCK_TIMEOUT = DEFAULT_PATIENCE
-
 /** The broker ended the connection over an error in what was sent (AMQP 0-9-1, hard errors from 501 on). */
 export function isConnectionFault({ replyCode = 0 }: AmqpError): boolean {
   return replyCode >= FRAME_ERROR
@@ -58,9 +54,12 @@ export function isLocked(error: unknown): boolean {
   )
 }
 
+const CHANNEL_CLASS = 20
+const OPEN_METHOD = 10
+
 /** The broker allows this user no further channel (RabbitMQ, "User Limits"). */
-export function isChannelLimit({ replyCode, classId = 0, methodId = 0 }: AmqpError): boolean {
-  return replyCode === NOT_ALLOWED && ((classId << 16) | methodId) === CHANNEL_OPEN
+export function isChannelLimit({ replyCode, classId, methodId }: AmqpError): boolean {
+  return replyCode === NOT_ALLOWED && classId === CHANNEL_CLASS && methodId === OPEN_METHOD
 }
 
 /** What RabbitMQ says where a queue exists and cannot be reached: its node is down, or its process has stopped or is moving. */
@@ -98,8 +97,9 @@ export function timeMayCure(error: unknown): boolean {
 }
 
 /**
- * The broker does not let this user in, or speaks no AMQP 0-9-1, or is not asked at all, since it would not take what it needs to know: a new attempt does not cure it unless somebody changes
- * something. Where several hosts were asked, each of them has to have answered so.
+ * The broker does not let this user in, or speaks no AMQP 0-9-1, or is not asked at all, since it would not take what it
+ * needs to know: a new attempt does not cure it unless somebody changes something. Where several hosts were asked, each of
+ * them has to have answered so.
  */
 export function isRefusal(error: unknown): boolean {
   const { cause } = (error ?? {}) as Error

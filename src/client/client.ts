@@ -36,7 +36,6 @@ import type { Returned } from '../publishing/returned-message.js'
 import { Operations } from '../recovery/operations.js'
 import { RecoveringConnection } from '../recovery/recovering-connection.js'
 import { TopologyRecovery } from '../recovery/topology-recovery.js'
-import { LOCK_TIMEOUT } from '../reply-codes.js'
 import { TicketCounter } from '../ticket.js'
 import { checkAbortOptions } from '../util/abort.js'
 import { checkOptions, checkText } from '../util/check.js'
@@ -88,7 +87,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     const defaults = readPublishDefaults(options.publishDefaults)
     const failsOffline = options.whileOffline === 'fail'
     const counter = this.#counter
-    this.#topology = new TopologyRecovery(counter, LOCK_TIMEOUT, {
+    this.#topology = new TopologyRecovery(counter, () => this.#connection.patience, {
       onQueueRenamed: (from, to) => this.#emitSoon('queueRenamed', from, to),
       onTopologyError: (entity, error) => this.#emitSoon('topologyError', entity, error),
       onTopologyDelayed: (entity, error) => this.#emitSoon('topologyDelayed', entity, error),

@@ -5,11 +5,13 @@
 import type { AmqpError, ErrorContext } from '../errors.js'
 import { tellAll } from '../util/tell-all.js'
 import type { Channel } from './channel.js'
+import { ChannelLimit } from './channel-limit.js'
 
 export class ChannelTable {
   /** The highest number that may be given out (`channel-max`, as negotiated). */
   max = 0
   readonly #reserved: number
+  readonly #limit: ChannelLimit
   /** The channels that are open, by number. Read for each frame, and changed only here. */
   readonly open: (Channel | undefined)[] = []
   readonly #free: number[] = []
@@ -18,13 +20,26 @@ export class ChannelTable {
   readonly #opened = new Set<number>()
 
   /** The numbers from 1 to `reserved` belong to whoever asks for them by number. */
-  constructor(reserved: number) {
+  constructor(reserved: number, limit = new ChannelLimit()) {
     this.#reserved = reserved
+    this.#limit = limit
     this.#last = reserved
+  }
+
+  /** As many are open as the broker lets the user have. */
+  get isFull(): boolean {
+    const { count } = this.#limit
+    return count !== Number.POSITIVE_INFINITY && this.open.filter(channel => channel?.isOpen).length >= count
+  }
+
+  /** The broker has refused a channel beside those that it has opened. */
+  onRefused(): void {
+    this.#limit.learn(this.open.filter(channel => channel?.isAccepted).length)
   }
 
   /** Takes a number that is free, or undefined if there is none. */
   takeNumber(): number | undefined {
+    if (this.isFull) return undefined
     return this.#free.pop() ?? (this.#last < this.max ? ++this.#last : undefined)
   }
 

@@ -111,6 +111,11 @@ export class Channel {
     return this.#state === 'open' || this.#state === 'opening'
   }
 
+  /** The broker has opened it. */
+  get isAccepted(): boolean {
+    return this.#state === 'open'
+  }
+
   /** It belongs to somebody else from now on: nothing is in progress on it, and nothing was left on it. */
   reassign(listener: ChannelListener): void {
     this.#listener = listener

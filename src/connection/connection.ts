@@ -11,7 +11,7 @@ import {
   AmqpError,
   ChannelError,
   ConnectionBrokenError,
-  type ConnectionClosedError,
+  ConnectionClosedError,
   type ErrorContext,
   InternalError,
   ResourceError,
@@ -20,7 +20,7 @@ import {
 import { FRAME_HEARTBEAT, FRAME_METHOD, HEARTBEAT, PROTOCOL_HEADER } from '../frame/constants.js'
 import { type FrameEvents, FrameParser } from '../frame/parser.js'
 import type { ConnectionLoss } from '../operation-errors.js'
-import { violationCode } from '../reply-codes.js'
+import { isChannelLimit, violationCode } from '../reply-codes.js'
 import type { Transport } from '../transport-types.js'
 import { onAbort } from '../util/abort.js'
 import { cleanText } from '../util/clean-text.js'
@@ -28,6 +28,7 @@ import { type Deferred, defer, ignore } from '../util/promise.js'
 import { takeAll } from '../util/tell-all.js'
 import { Reader } from '../wire/reader.js'
 import { Channel, type ChannelHost, type ChannelListener } from './channel.js'
+import type { ChannelLimit } from './channel-limit.js'
 import { ChannelTable } from './channel-table.js'
 import type { ConnectionConfig } from './connection-config.js'
 import { ContentCopier } from './content-copy.js'
@@ -75,6 +76,7 @@ const CLOSE_TIMEOUT = 3000
 /** A short string holds 255 bytes; so much of our own reply text is enough. */
 const REPLY_TEXT_LENGTH = 80
 const OPEN = encodeRequest('channel.open', {}, 0)
+const NOT_NEEDED = new ConnectionClosedError('the channel is needed for something else')
 
 export class Connection implements FrameEvents, ChannelHost, ControlHost, HandshakeHost, HeartbeatHost {
   readonly outbox: Outbox
@@ -96,12 +98,18 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   #info: ServerInfo | undefined
 
   /** A connection that is not made yet. The channels up to `reserved` are opened only by number. */
-  constructor(config: ConnectionConfig, reserved: number, events: ConnectionEvents, metrics: Metrics) {
+  constructor(
+    config: ConnectionConfig,
+    reserved: number,
+    events: ConnectionEvents,
+    metrics: Metrics,
+    limit?: ChannelLimit,
+  ) {
     this.metrics = metrics
     this.maxMessageSize = config.maxMessageSize
     this.#config = config
     this.#events = events
-    this.#channels = new ChannelTable(reserved)
+    this.#channels = new ChannelTable(reserved, limit)
     this.#parser = new FrameParser(this, config.frameMax)
     this.outbox = new Outbox(config.frameMax, metrics, error => this.#onViolation(asAmqpError(error)))
   }
@@ -157,6 +165,8 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
         `channel ${reserved} is beyond the ${this.#channels.max} that the broker allows (channelMax)`,
       )
     }
+    // An idle one makes room for one that has to have its number.
+    if (reserved !== undefined && this.#channels.isFull) this.#giveWay().close(NOT_NEEDED)
     const number = reserved ?? this.#channels.takeNumber()
     if (number === undefined) return this.#takeOver(listener)
     const channel = new Channel(number, this, listener)
@@ -171,12 +181,19 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   }
 
   #takeOver(listener: ChannelListener): Channel {
-    const channel = this.#events.giveWay()
-    if (channel === undefined) {
-      throw new ResourceError(`all ${this.#channels.max} channels of the connection are in use (channelMax)`)
-    }
+    const channel = this.#giveWay()
     channel.reassign(listener)
     return channel
+  }
+
+  #giveWay(): Channel {
+    const channel = this.#events.giveWay()
+    if (channel !== undefined) return channel
+    throw new ResourceError(
+      this.#channels.isFull
+        ? `the broker lets this user have ${this.#channels.size} channels here, and all are in use`
+        : `all ${this.#channels.max} channels of the connection are in use (channelMax)`,
+    )
   }
 
   /** Closes the connection gracefully: everything on it ends with `reason`, and what was written leaves. */
@@ -233,6 +250,7 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
 
   /** The broker closes the connection. */
   onClose(reason: AmqpError, methodId: number): void {
+    if (isChannelLimit(reason)) this.#channels.onRefused()
     this.#flush()
     this.#end(reason, this.#channels.requestsOf(methodId), 'end')
   }

@@ -23,9 +23,9 @@ export class GuardedTransport implements Transport {
   /** Throws {@link ArgumentError} if it is no transport. */
   constructor(transport: Transport) {
     if (!METHODS.every(name => typeof transport?.[name] === 'function')) {
-      throw new ArgumentError(
-        `transport: the function must give an object with the methods ${METHODS.join(', ')}`,
-      )
+      throw new ArgumentError(`connect: the option transport gave none: it must have ${METHODS.join(', ')}`, {
+        operation: 'connect',
+      })
     }
     this.#transport = transport
   }

@@ -4,7 +4,7 @@
  */
 import { format } from 'node:util'
 import { debugConnection } from '../debug.js'
-import { AmqpError, ArgumentError, ConnectionBrokenError, ProtocolError, TimeoutError } from '../errors.js'
+import { AmqpError, ConnectionBrokenError, ProtocolError, TimeoutError } from '../errors.js'
 import { connectStream } from '../transport/stream.js'
 import type { Transport } from '../transport-types.js'
 import { eitherSignal, onAbort } from '../util/abort.js'
@@ -31,7 +31,7 @@ export function openTransport(
         const opened = await (own
           ? transport(address, giveUp)
           : connectStream(address, giveUp, connectTimeout))
-        const guarded = own ? new GuardedTransport(checkTransport(opened)) : opened
+        const guarded = own ? new GuardedTransport(opened) : opened
         if (giveUp.aborted) guarded.destroy()
         else resolve(guarded)
       } catch (error) {
@@ -41,15 +41,6 @@ export function openTransport(
       }
     }
     void attempt()
-  })
-}
-
-/** A user may have written it without types. */
-function checkTransport(transport: Transport): Transport {
-  const methods = ['start', 'write', 'end', 'destroy'] as const
-  if (methods.every(name => typeof transport?.[name] === 'function')) return transport
-  throw new ArgumentError(`connect: the option transport gave none: it must have ${methods.join(', ')}`, {
-    operation: 'connect',
   })
 }
 

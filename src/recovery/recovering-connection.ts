@@ -5,12 +5,13 @@
 
 import type { ClientOptions, UrlSource } from '../client-options.js'
 import type { ClientState, ReconnectAttempt, ServerInfo } from '../client-state.js'
+import { ChannelLimits } from '../connection/channel-limit.js'
 import type { ConnectionConfig } from '../connection/connection-config.js'
 import type { Metrics } from '../connection/metrics.js'
 import { debugRecovery } from '../debug.js'
 import { type AmqpError, ArgumentError, ConnectionBrokenError, ConnectionClosedError } from '../errors.js'
 import type { ConnectionLoss } from '../operation-errors.js'
-import { isRefusal } from '../reply-codes.js'
+import { isConnectionFault, isRefusal } from '../reply-codes.js'
 import { Session } from '../session/session.js'
 import { unlessAborted } from '../util/abort.js'
 import { checkFlag } from '../util/check.js'
@@ -39,6 +40,9 @@ export interface RecoveryEvents {
   onUnblocked(): void
 }
 
+/** After so many milliseconds on a connection, the limits on channels are asked for again. */
+const RELEARN_AFTER = 5000
+
 /** Why a session is closed that is not taken into use. */
 const NOT_USED = new ConnectionClosedError('the connection came too late, or is not whole')
 
@@ -59,6 +63,8 @@ export class RecoveringConnection {
   /** The reason that the user was told for which the broker takes no publishes. */
   #toldBlocked: string | undefined
   #frameMax: number
+  /** What was learned of them on earlier connections. */
+  readonly #channelLimits = new ChannelLimits()
 
   /** Throws {@link ArgumentError} if a URL or an option is invalid. `frameMax` holds before there is a session. */
   constructor(
@@ -242,7 +248,7 @@ export class RecoveringConnection {
   async #establish(state: Connecting | Reconnecting, signal: AbortSignal): Promise<Open> {
     const candidates = await unlessAborted(this.#hosts.candidates(signal), signal)
     const session = await openFirst(candidates, signal, config => this.#open(config, signal))
-    const open: Open = { name: 'open', session, over: defer<void>() }
+    const open: Open = { name: 'open', session, since: performance.now(), over: defer<void>() }
     try {
       signal.throwIfAborted()
       if (session.endReason !== undefined) throw session.endReason
@@ -266,7 +272,8 @@ export class RecoveringConnection {
       onEnd: (loss: ConnectionLoss) => this.#onEnd(session, loss),
     }
     const renew = (old: ConnectionConfig): Promise<ConnectionConfig> => this.#hosts.renew(old)
-    const session = new Session(config, events, this.#metrics, config.separatePublishing ? renew : undefined)
+    const renewal = config.separatePublishing ? renew : undefined
+    const session = new Session(config, events, this.#metrics, renewal, this.#channelLimits)
     await session.connect(signal)
     return session
   }
@@ -313,6 +320,10 @@ export class RecoveringConnection {
       this.#events.onDisconnect(loss.reason)
     } else {
       this.#parts.detach(loss)
+      // The next connection may have more channels, if it was not over these that this one ended.
+      if (performance.now() - state.since >= RELEARN_AFTER && !isConnectionFault(loss.reason)) {
+        this.#channelLimits.forget()
+      }
       this.#await(loss.reason)
       this.#events.onDisconnect(loss.reason)
       state.over.resolve()

@@ -35,6 +35,8 @@ export interface Reconnecting extends Attempting {
 export interface Open {
   readonly name: 'open'
   readonly session: Session
+  /** When it was made, by the clock of `performance`. */
+  readonly since: number
   /** Resolves when it is lost, or the client is closed. */
   readonly over: Deferred<void>
 }

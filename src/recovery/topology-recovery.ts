@@ -35,15 +35,15 @@ export class TopologyRecovery implements Recoverable {
     idle: () => Promise.resolve(),
   }
   readonly #counter: TicketCounter
-  readonly #patience: number
+  readonly #patience: () => number
   readonly #events: ReplayEvents
   readonly #suspects = new TopologySuspects()
   /** The replay on the present session. */
   #replay: TopologyReplay | undefined
   #attachedAt = 0
 
-  /** One part is tried for `patience` milliseconds. */
-  constructor(counter: TicketCounter, patience: number, events: ReplayEvents) {
+  /** `patience` says for how many milliseconds one part is tried. */
+  constructor(counter: TicketCounter, patience: () => number, events: ReplayEvents) {
     this.#counter = counter
     this.#patience = patience
     this.#events = events
@@ -55,7 +55,7 @@ export class TopologyRecovery implements Recoverable {
       record: this.record,
       suspects: this.#suspects,
       counter: this.#counter,
-      patience: this.#patience,
+      patience: this.#patience(),
       events: this.#events,
     }
     this.#replay = new TopologyReplay(context, session)

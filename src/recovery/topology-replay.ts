@@ -7,14 +7,7 @@ import type { TopologyEntity } from '../client-state.js'
 import type { ArgsOf, Method, SynchronousName } from '../codec/methods.gen.js'
 import { encodeRequest } from '../connection/request.js'
 import { debugRecovery } from '../debug.js'
-import {
-  AmqpError,
-  ConnectionClosedError,
-  InternalError,
-  NotFoundError,
-  ResourceError,
-  TimeoutError,
-} from '../errors.js'
+import { AmqpError, ConnectionClosedError, InternalError, NotFoundError, TimeoutError } from '../errors.js'
 import { isUnavailable, timeMayCure } from '../reply-codes.js'
 import type { Session } from '../session/session.js'
 import { Ticket, type TicketCounter } from '../ticket.js'
@@ -227,7 +220,7 @@ export class TopologyReplay {
       } catch (error) {
         if (this.#lost) continue
         const elapsed = performance.now() - since
-        if (!mayPass(error) || elapsed >= this.#context.patience) {
+        if (!timeMayCure(error) || elapsed >= this.#context.patience) {
           this.#report(one.entity, error)
           break
         }
@@ -383,12 +376,6 @@ export class TopologyReplay {
       })
     })
   }
-}
-
-/** Whether the same attempt may go well later. */
-function mayPass(error: unknown): boolean {
-  // All channels may be in use for now.
-  return timeMayCure(error) || error instanceof ResourceError
 }
 
 function bindingOf(source: string, destination: string, routingKey: string): TopologyEntity {

@@ -5,6 +5,7 @@
 
 import type { ServerInfo } from '../client-state.js'
 import type { Channel, Reply } from '../connection/channel.js'
+import { ChannelLimits } from '../connection/channel-limit.js'
 import { Connection, type ConnectionEvents } from '../connection/connection.js'
 import type { ConnectionConfig } from '../connection/connection-config.js'
 import type { Metrics } from '../connection/metrics.js'
@@ -52,16 +53,22 @@ export class Session
   #loss: AmqpError | undefined
 
   /** A session that is not connected yet. With `renew`, publishing has a connection of its own to the same host. */
-  constructor(config: ConnectionConfig, events: SessionEvents, metrics: Metrics, renew?: Renewal) {
+  constructor(
+    config: ConnectionConfig,
+    events: SessionEvents,
+    metrics: Metrics,
+    renew?: Renewal,
+    limits = new ChannelLimits(),
+  ) {
     this.#events = events
-    this.#connection = new Connection(config, RESERVED_CHANNELS, this, metrics)
+    this.#connection = new Connection(config, RESERVED_CHANNELS, this, metrics, limits.session)
     this.#lanes = new Lanes(this.#connection, config.operationConcurrency, config.maxPendingOperations)
     this.#getting = new GetChannels(this.#connection, this.#lanes, this)
     const openSeparate: OpenSeparate | undefined =
       renew &&
       (async (own, signal) => {
         const renewed = forPublishing(await unlessAborted(renew(config), signal))
-        const connection = new Connection(renewed, RESERVED_CHANNELS, own, metrics)
+        const connection = new Connection(renewed, RESERVED_CHANNELS, own, metrics, limits.publishing)
         await connection.connect(signal)
         return connection
       })

@@ -14,7 +14,6 @@ import { Operations, type OperationTask } from '../../../src/recovery/operations
 import type { Recoverable } from '../../../src/recovery/recoverable.js'
 import { RecoveringConnection } from '../../../src/recovery/recovering-connection.js'
 import { TopologyRecovery } from '../../../src/recovery/topology-recovery.js'
-import { LOCK_TIMEOUT } from '../../../src/reply-codes.js'
 import type { Session } from '../../../src/session/session.js'
 import { TicketCounter } from '../../../src/ticket.js'
 import type { TransportFactory } from '../../../src/transport-types.js'
@@ -39,7 +38,7 @@ export class BareClient {
     const limits = resolveConfig(undefined, all)
     const counter = new TicketCounter()
     const tell = (text: string): void => this.#tell(text)
-    this.topology = new TopologyRecovery(counter, LOCK_TIMEOUT, {
+    this.topology = new TopologyRecovery(counter, () => this.#connection.patience, {
       onQueueRenamed: (from, to) => tell(`renamed ${from} ${to}`),
       onTopologyError: ({ kind, name }, error) => tell(`topology ${kind} ${name} ${error.name}`),
       onTopologyDelayed: ({ kind, name }) => tell(`delayed ${kind} ${name}`),

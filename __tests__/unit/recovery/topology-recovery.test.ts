@@ -33,7 +33,7 @@ async function connect() {
 /** Recovery, and what it tells. */
 function begin() {
   const told: string[] = []
-  const recovery = new TopologyRecovery(new TicketCounter(), 60_000, {
+  const recovery = new TopologyRecovery(new TicketCounter(), () => 60_000, {
     onQueueRenamed: (from, to) => told.push(`${from} is ${to}`),
     onTopologyError: ({ kind, name }, { code }) => told.push(`${kind} ${name}: ${code}`),
     onTopologyDelayed: ({ kind, name }) => told.push(`${kind} ${name} is late`),
