@@ -12,7 +12,10 @@ export interface Address {
   readonly tls?: TlsOptions | undefined
 }
 
-/** The callbacks from a transport to the connection. They are called without `this`. */
+/**
+ * The callbacks from a transport to the connection. They are called without `this`, and never throw. What a transport calls
+ * while one of its own methods runs is dealt with when that has returned; nothing counts any more after `onClose`.
+ */
 export interface TransportEvents {
   /** Call it with received bytes. The transport must not change them afterwards. */
   onData(chunk: Buffer): void
@@ -24,13 +27,17 @@ export interface TransportEvents {
   room?(): Buffer | undefined
   /** Call it when the transport accepts more data, after a `write` that returned false. */
   onDrain(): void
-  /** Call it once when the stream has closed: with an error if it failed, without one if the peer closed it. */
+  /**
+   * Call it once, when the stream has closed or the peer has ended its side: with an error if it failed, without one if the
+   * peer closed it. A socket emits `end` for the latter; with `close` alone, a peer that reads no more can put it off.
+   */
   onClose(error?: Error): void
 }
 
 /**
  * A custom byte stream to a broker. It replaces Puka's `fileno`, `on_read`, `on_write` and `needs_write`. The client
- * calls `write` once at the end of a tick with all data that is ready, and earlier only if that is very much.
+ * calls `write` once at the end of a tick with all data that is ready, and earlier only if that is very much. A method
+ * that throws, or gives a promise that rejects, ends the connection with `ConnectionBrokenError`; `destroy` is called then.
  */
 export interface Transport {
   /** Starts to deliver events. Called once, before anything is written. */

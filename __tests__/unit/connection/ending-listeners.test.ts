@@ -4,6 +4,7 @@ import { ChannelListener } from '../../../src/connection/channel.js'
 import { Connection, type ConnectionEvents } from '../../../src/connection/connection.js'
 import { resolveConfig } from '../../../src/connection/connection-config.js'
 import { Metrics } from '../../../src/connection/metrics.js'
+import type { Outbox } from '../../../src/connection/outbox.js'
 import { encodeRequest } from '../../../src/connection/request.js'
 import { type AmqpError, ConnectionClosedError } from '../../../src/errors.js'
 import { ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
@@ -38,7 +39,10 @@ class Listener extends ChannelListener {
 }
 
 /** A connection to a peer that declares no queues, and what its owner was told. */
-async function connected(onEnd: ConnectionEvents['onEnd'] = () => undefined) {
+async function connected(
+  onEnd: ConnectionEvents['onEnd'] = () => undefined,
+  onWritable: () => void = () => undefined,
+) {
   const peer = new ScriptedPeer()
   peer.on('queue.declare', () => undefined)
   const ended: string[] = []
@@ -46,7 +50,7 @@ async function connected(onEnd: ConnectionEvents['onEnd'] = () => undefined) {
   const events: ConnectionEvents = {
     onBlocked: () => undefined,
     onUnblocked: () => undefined,
-    onWritable: () => undefined,
+    onWritable,
     giveWay: () => undefined,
     onChannelFree: () => undefined,
     onEnd: loss => {
@@ -178,5 +182,39 @@ describe('the end of a channel', () => {
     await peer.several('queue.declare', 2)
     channel.close(new ConnectionClosedError('enough'))
     expect(told).toEqual(['ConnectionClosedError', 'ConnectionClosedError'])
+  })
+})
+
+describe('what is called by nobody but the runtime, or the transport, and throws', () => {
+  const failing = {
+    onFlush: () => {
+      throw new Error('nothing to send')
+    },
+  }
+
+  test.each<[string, (outbox: Outbox) => void]>([
+    ['at the end of a tick', outbox => outbox.beforeFlush(failing)],
+    ['at the end of a round', outbox => outbox.gather(failing)],
+    ['after a while', outbox => outbox.gatherLonger(failing)],
+  ])('ends the connection: whoever is asked for frames %s', async (_, ask) => {
+    const { peer, connection, ended } = await connected()
+    const listener = new Listener()
+    connection.openChannel(listener)
+    await peer.next('channel.open')
+    ask(connection.outbox)
+    const { args } = (await peer.next('connection.close')).method
+    expect(args.replyCode).toBe(541)
+    expect(ended).toEqual(['InternalError'])
+    expect(listener.told).toEqual(['InternalError true'])
+    expect(connection.endReason).toMatchObject({ cause: new Error('nothing to send') })
+  })
+
+  test('ends the connection: its owner, told that it may write', async () => {
+    const { peer, ended } = await connected(undefined, () => {
+      throw new Error('nothing to write')
+    })
+    expect(() => peer.drain()).not.toThrow()
+    await peer.next('connection.close')
+    expect(ended).toEqual(['InternalError'])
   })
 })
