@@ -11,7 +11,8 @@ export type Mechanism = 'PLAIN' | 'EXTERNAL' | 'AMQPLAIN'
 
 /**
  * Where to connect: a URL, several URLs, or a function that returns them. The client calls the function before each
- * attempt, and again when it opens the connection for publishing, so that it can return a fresh token, for example.
+ * attempt, and again when it opens the connection for publishing, so that it can return a fresh token, for example. Several
+ * URLs are all `amqp://` or all `amqps://`.
  */
 export type UrlSource =
   | string
@@ -31,8 +32,8 @@ export interface RecoveryOptions {
   /** Milliseconds without a connection after which the client closes. @default Infinity */
   maxTime?: number
   /**
-   * `true`: retry even if the broker refuses the user or the virtual host, or if the peer does not speak AMQP. `false`:
-   * close the client then. @default true
+   * `true`: retry even if the broker refuses the user or the virtual host, if the peer does not speak AMQP, or if the
+   * credentials are too large for the broker. `false`: close the client then. @default true
    */
   retryRefused?: boolean
   /**
@@ -69,18 +70,28 @@ export interface ClientOptions {
   vhost?: string
   /**
    * The authentication mechanism.
-   * @default EXTERNAL with a client certificate and no user, else PLAIN, else AMQPLAIN
+   * @default EXTERNAL with a client certificate (`tls.cert` or `tls.pfx`) and no user, else PLAIN, else AMQPLAIN. With a
+   *   password beside such a certificate, EXTERNAL only: the password is not taken for that of `guest`.
    */
   mechanism?: Mechanism
   /** A name for the connection, shown in RabbitMQ's management pages. */
   connectionName?: string
-  /** Additional client properties, sent to the broker. */
+  /**
+   * Additional client properties, sent to the broker. Together with the credentials they have to fit what it accepts
+   * before the limits are agreed on: 4,096 bytes, on RabbitMQ 8,192 from 4.1 on.
+   */
   clientProperties?: Table
   /** The path of a Unix socket to connect to, instead of a host. */
   path?: string
-  /** Options of Node's TLS, used with `amqps://`: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized` and more. */
+  /**
+   * Options of Node's TLS: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized` and more. They are for `amqps://`, and
+   * refused with `amqp://`.
+   */
   tls?: TlsOptions
-  /** Milliseconds to open a connection, handshake included. @default 10000 */
+  /**
+   * Milliseconds to open a connection to a host, handshake included; also those that a function may take which gives
+   * the URL. @default 10000
+   */
   connectTimeout?: number
   /**
    * Requested seconds between heartbeats; 0 disables them. The lower value of client and broker is used.
@@ -121,7 +132,10 @@ export interface ClientOptions {
    * @default 134217728 (RabbitMQ's own default limit)
    */
   maxMessageSize?: number
-  /** Additional hosts, as `host` or `host:port`; everything else is taken from the first URL. @default [] */
+  /**
+   * Additional hosts, as `host`, `host:port`, an IPv6 address or `[address]:port`; everything else is taken from the first
+   * URL. @default []
+   */
   hosts?: readonly string[]
   /**
    * The order in which hosts are tried: random, which distributes clients over a cluster, or as given.

@@ -64,9 +64,7 @@ export function resolveConfig(url: string | undefined, options: ClientOptions): 
   const username = parsed.username ?? options.username
   const password = parsed.password ?? options.password
   const mechanism = checkMechanism(parsed.mechanism ?? options.mechanism)
-  if (username === undefined && password !== undefined && mechanism !== 'EXTERNAL') {
-    checkCertified(options.tls)
-  }
+  const hasNoUser = username === undefined && password !== undefined
   return {
     address,
     hostLabel: address.path ?? hostLabel(parsed.host, parsed.port),
@@ -76,7 +74,7 @@ export function resolveConfig(url: string | undefined, options: ClientOptions): 
       password: text('password', password, 'guest'),
       explicit: username !== undefined,
     },
-    mechanism,
+    mechanism: hasNoUser ? withoutUser(mechanism, options.tls) : mechanism,
     clientProperties: clientProperties(options),
     connectTimeout: whole(
       'connectTimeout',
@@ -123,12 +121,20 @@ function checkTls(tls: ClientOptions['tls']): void {
   }
 }
 
-/** A certificate stands for a user, a password for another one: which, only its owner can say. */
-function checkCertified(tls: ClientOptions['tls']): void {
-  if (tls?.cert === undefined && tls?.pfx === undefined && tls?.secureContext === undefined) return
-  throw new ArgumentError(
-    "a client certificate and a password without a user: add the username, leave out the password, or set mechanism to 'EXTERNAL'",
-  )
+/**
+ * The mechanism for a password without a user. Beside a certificate, which stands for a user, it is not one for guest: the
+ * certificate counts, or nothing does. A context that was made before does not tell whether it has a certificate.
+ */
+function withoutUser(mechanism: Mechanism | undefined, tls: ClientOptions['tls']): Mechanism | undefined {
+  if (mechanism === 'EXTERNAL') return mechanism
+  const isCertified = tls?.cert !== undefined || tls?.pfx !== undefined
+  if (isCertified && mechanism === undefined) return 'EXTERNAL'
+  if (isCertified || tls?.secureContext !== undefined) {
+    throw new ArgumentError(
+      "a password without a user beside a client certificate: add the username, leave out the password, or set mechanism to 'EXTERNAL'",
+    )
+  }
+  return mechanism
 }
 
 function clientProperties({ connectionName, clientProperties: own }: ClientOptions): Table {

@@ -1,4 +1,5 @@
 /** Covers what a connection is to be made with: URL over options over defaults, every value checked, no secret repeated. */
+import { createSecureContext } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
 import type { ClientOptions } from '../../../src/client-options.js'
 import { resolveConfig } from '../../../src/connection/connection-config.js'
@@ -87,27 +88,32 @@ describe('the configuration', () => {
     expect(() => resolveConfig(undefined, options)).not.toThrow()
   })
 
-  test.each([
-    ['cert', 'amqps://h', {}],
-    ['pfx', 'amqps://h', {}],
-    ['secureContext', 'amqps://h', {}],
-    ['cert', 'amqps://h', { mechanism: 'PLAIN' }],
-  ] as const)('does not take guest for the user of a certificate (%s) with a password', (name, url, more) => {
-    const tls = { [name]: Buffer.from('x') } as ClientOptions['tls'] & object
-    const read = (): unknown => resolveConfig(url, { tls, password: 'hunter2', ...more })
+  test('does not take guest for the user of a certificate beside which there is a password', () => {
+    for (const name of ['cert', 'pfx']) {
+      const options = { tls: { [name]: 'c' }, password: 'hunter2' }
+      expect(resolveConfig('amqps://h', options).mechanism).toBe('EXTERNAL')
+      expect(resolveConfig('amqps://h?auth_mechanism=external', options).mechanism).toBe('EXTERNAL')
+    }
+  })
+
+  test.each<[string, ClientOptions]>([
+    ['a mechanism that needs a user', { tls: { cert: 'c' }, mechanism: 'PLAIN' }],
+    ['another one', { tls: { pfx: 'c' }, mechanism: 'AMQPLAIN' }],
+    ['a context that may have the certificate', { tls: { secureContext: createSecureContext() } }],
+  ])('asks for the user beside such a password and %s', (_, options) => {
+    const read = (): unknown => resolveConfig('amqps://h', { ...options, password: 'hunter2' })
     expect(read).toThrow(ArgumentError)
     expect(read).toThrow('username')
     expect(read).toThrow(expect.not.stringContaining('hunter2'))
   })
 
-  test('takes a certificate with a password where a user is named, or only the certificate counts', () => {
+  test('takes a certificate with a password where a user is named, and a password where there is no certificate', () => {
     const tls = { cert: 'c' }
-    expect(resolveConfig('amqps://u:p@h', { tls }).credentials.username).toBe('u')
+    const named = resolveConfig('amqps://u:p@h', { tls })
+    expect(named).toMatchObject({ mechanism: undefined, credentials: { username: 'u' } })
     expect(resolveConfig('amqps://:p@h', { tls }).credentials.username).toBe('')
-    expect(resolveConfig('amqps://h', { tls, password: 'p', mechanism: 'EXTERNAL' }).mechanism).toBe(
-      'EXTERNAL',
-    )
-    expect(resolveConfig('amqps://h', { tls: { ca: 'c' }, password: 'p' }).credentials.username).toBe('guest')
+    const usual = resolveConfig('amqps://h', { tls: { ca: 'c' }, password: 'p' })
+    expect(usual).toMatchObject({ mechanism: undefined, credentials: { username: 'guest' } })
   })
 
   test.each([
