@@ -24,20 +24,21 @@ export function openTransport(
   giveUp: AbortSignal,
 ): Promise<Transport> {
   return new Promise((resolve, reject) => {
-    const stopWatching = onAbort(giveUp, () => reject(giveUp.reason))
+    const giveUpWith = (sofar: string): void => reject(new TimeoutError(sofar))
+    // Our own says itself what it has come to.
+    const stopWatching = transport && onAbort(giveUp, () => reject(giveUp.reason))
     const attempt = async (): Promise<void> => {
       try {
-        const own = transport !== undefined
-        const opened = await (own
-          ? transport(address, giveUp)
-          : connectStream(address, giveUp, connectTimeout))
-        const guarded = own ? new GuardedTransport(opened) : opened
+        const opened = await (transport === undefined
+          ? connectStream(address, giveUp, connectTimeout, giveUpWith)
+          : transport(address, giveUp))
+        const guarded = transport === undefined ? opened : new GuardedTransport(opened)
         if (giveUp.aborted) guarded.destroy()
         else resolve(guarded)
       } catch (error) {
         reject(error)
       } finally {
-        stopWatching()
+        stopWatching?.()
       }
     }
     void attempt()

@@ -28,6 +28,8 @@ export interface DialPlan<A extends Attempt<Socket>> {
   /** How long all attempts together may take, in milliseconds. */
   readonly time: number
   readonly signal: AbortSignal
+  /** The signal ends it: what became of the attempts until then, in words. */
+  onGivenUp?: ((sofar: string) => void) | undefined
   /** Begins an attempt. */
   open(address: string, family: number): A
 }
@@ -49,9 +51,13 @@ function addressesOf({
   family,
   hints,
   signal,
+  onGivenUp,
 }: DialPlan<Attempt<Socket>>): Promise<LookupAddress[]> {
   return new Promise((resolve, reject) => {
-    const stopWatching = onAbort(signal, () => reject(signal.reason))
+    const stopWatching = onAbort(signal, () => {
+      onGivenUp?.(`looking up ${host} has not come to an end`)
+      reject(signal.reason)
+    })
     // Looked up anew each time: programs put a cache in its place.
     const ask = lookup ?? (dns.lookup as LookupFunction)
     const options = { all: true, family: family ?? 0, hints: hints ?? 0 }
@@ -85,12 +91,12 @@ function interleaved(addresses: readonly LookupAddress[]): LookupAddress[] {
 
 function race<A extends Attempt<Socket>>(
   addresses: readonly LookupAddress[],
-  { time, signal, open }: DialPlan<A>,
+  { time, signal, open, onGivenUp }: DialPlan<A>,
 ): Promise<A> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
     const waiting = [...addresses]
-    const running = new Set<A>()
+    const running = new Map<A, string>()
     const errors: Error[] = []
     let timer: NodeJS.Timeout | undefined
     // All have begun before half of the time is over, and one that is connected has its part to finish.
@@ -101,7 +107,7 @@ function race<A extends Attempt<Socket>>(
       clearTimeout(timer)
       stopWatching()
       outcome()
-      for (const { socket } of running) socket.destroy()
+      for (const { socket } of running.keys()) socket.destroy()
       running.clear()
     }
     const failed = (error: Error): void => {
@@ -125,7 +131,7 @@ function race<A extends Attempt<Socket>>(
         return
       }
       const { socket, success } = attempt
-      running.add(attempt)
+      running.set(attempt, target.address)
       // It stays: a socket that is dropped may fail late.
       socket.on('error', error => {
         if (running.delete(attempt)) failed(error)
@@ -139,7 +145,11 @@ function race<A extends Attempt<Socket>>(
         if (running.delete(attempt)) failed(new Error(`${target.address} hung up`))
       })
     }
-    const stopWatching = onAbort(signal, () => finish(() => reject(signal.reason)))
+    const stopWatching = onAbort(signal, () => {
+      const silent = [...running.values(), ...waiting.map(({ address }) => address)]
+      onGivenUp?.([...errors.map(({ message }) => message), `no answer from ${silent.join(', ')}`].join(', '))
+      finish(() => reject(signal.reason))
+    })
     next()
   })
 }

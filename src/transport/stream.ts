@@ -21,21 +21,23 @@ export const END_TIMEOUT = 3000
 
 /**
  * Connects to an address, within so many milliseconds for all addresses of a name: the signal is aborted then. Rejects
- * with Node's own error, or the signal's reason.
+ * with Node's own error, or the signal's reason; `onGivenUp` is told before what had become of it until then.
  */
 export async function connectStream(
   address: Address,
   signal: AbortSignal,
   time = DEFAULT_TIME,
+  onGivenUp?: (sofar: string) => void,
 ): Promise<Transport> {
   // Loading it takes longer than connecting: only whoever speaks TLS has to wait for that.
   const tls = address.tls === undefined ? undefined : await import('node:tls')
   const { lookup, family, hints }: LookupOptions = address.tls ?? {}
-  const plan = { lookup, family, hints, time, signal }
+  // Neither a path nor a socket of the user's own is looked up.
+  const isHost = address.path === undefined && address.tls?.socket === undefined
   const { socket, inflow } = await dial({
-    ...plan,
-    // Neither a path nor a socket of the user's own is looked up.
-    host: address.path === undefined && address.tls?.socket === undefined ? address.host : NOWHERE,
+    ...{ lookup, family, hints, time, signal },
+    host: isHost ? address.host : NOWHERE,
+    onGivenUp: isHost ? onGivenUp : undefined,
     open: (ip, family) => (tls === undefined ? openTcp(address, ip) : openTls(address, tls, ip, family)),
   })
   return new StreamTransport(socket, inflow)

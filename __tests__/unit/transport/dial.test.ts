@@ -3,6 +3,7 @@ import dns from 'node:dns'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type LookupFunction, type Server, Socket } from 'node:net'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
+import { connect, TimeoutError } from '../../../src/index.js'
 import { type Attempt, type DialPlan, dial } from '../../../src/transport/dial.js'
 import { connectStream } from '../../../src/transport/stream.js'
 import { closeAll, listen, NEVER } from './sockets.js'
@@ -151,12 +152,15 @@ describe('the addresses of a name', () => {
   test('are all dropped by the signal, and a late error of theirs harms nobody', async () => {
     const attempts = new Attempts()
     const abort = new AbortController()
-    const dialling = dial(attempts.plan(['10.0.0.1', '10.0.0.2'], { signal: abort.signal }))
+    const sofar: string[] = []
+    const plan = attempts.plan(['10.0.0.1', '10.0.0.2'], { signal: abort.signal })
+    const dialling = dial({ ...plan, onGivenUp: text => sofar.push(text) })
     const first = await attempts.at('10.0.0.1')
     await attempts.at('10.0.0.2')
     const reason = new Error('changed my mind')
     abort.abort(reason)
     await expect(dialling).rejects.toBe(reason)
+    expect(sofar).toEqual(['no answer from 10.0.0.1, 10.0.0.2'])
     expect(attempts.allDropped).toBe(true)
     first.emit('error', refused('10.0.0.1'))
     first.emit('connect')
@@ -228,6 +232,25 @@ describe('a transport over TCP', () => {
     await listen(server, { port, host } as { port: number })
     return { server, port: (server.address() as AddressInfo).port }
   }
+
+  test('says of each address what had become of it, where the time is over', async () => {
+    const server = createServer()
+    const port = await listen(server)
+    const found = [
+      { address: '127.0.0.9', family: 4 },
+      { address: '127.0.0.1', family: 4 },
+    ]
+    const tls = {
+      lookup: (_host: string, _options: unknown, callback: Parameters<LookupFunction>[2]) =>
+        callback(null, found),
+    }
+    // The server takes the connection, and never answers the client's TLS greeting.
+    const connecting = connect(`amqps://broker.example:${port}`, { tls, connectTimeout: 300 })
+    await expect(connecting).rejects.toMatchObject({
+      constructor: TimeoutError,
+      message: `connect: no connection to broker.example:${port} within 300 ms (connectTimeout): connect ECONNREFUSED 127.0.0.9:${port}, no answer from 127.0.0.1`,
+    })
+  })
 
   test('is made to the address of a name that answers, and only that one stays open', async () => {
     const { server, port } = await listenAt('127.0.0.3')
