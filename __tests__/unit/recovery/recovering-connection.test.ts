@@ -18,11 +18,11 @@ describe('connecting', () => {
   test('takes the first host that answers', async () => {
     const hosts = new PeerHosts()
     hosts.setMood('a', 'down')
-    const urls = ['amqp://a', 'amqps://b:1', 'amqp://c']
+    const urls = ['amqps://a', 'amqps://b:1', 'amqps://c']
     const client = new BareClient(urls, hosts.transport, { hostOrder: 'fixed' })
     expect(await client.connect()).toMatchObject({ product: 'peer', host: 'b:1' })
     expect(hosts.asked).toEqual([
-      { host: 'a', port: 5672, path: undefined, tls: undefined },
+      { host: 'a', port: 5671, path: undefined, tls: {} },
       { host: 'b', port: 1, path: undefined, tls: {} },
     ])
     expect(client.told).toEqual(['connect b:1'])
