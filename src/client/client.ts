@@ -7,7 +7,7 @@ import type { ClientOptions, UrlSource } from '../client-options.js'
 import type { ClientMetrics, ClientState, ServerInfo } from '../client-state.js'
 import { resolveConfig } from '../connection/connection-config.js'
 import { Metrics } from '../connection/metrics.js'
-import { AmqpError, ArgumentError, ConnectionClosedError } from '../errors.js'
+import { AmqpError, ArgumentError, AuthenticationError, ConnectionClosedError } from '../errors.js'
 import { connectionLost, withOperation } from '../operation-errors.js'
 import type {
   AckOptions,
@@ -178,23 +178,30 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
 
   /**
    * Gives the broker a new secret for this user (RabbitMQ, `connection.update-secret`), for credentials that expire,
-   * such as an OAuth 2 token. It replaces the password when the client
-   * reconnects, too.
+   * such as an OAuth 2 token. It replaces the password when the client reconnects, too; if the broker refuses it then, the
+   * client tries what worked before. Resolves when the broker has taken it, on each connection that there is. While the
+   * client connects, it is what the user is let in with, and resolves when that has worked. Of several calls, the last one
+   * counts.
    *
    * @param newSecret - the secret, for example the new token
    * @param reason - a text for the broker's log
-   * @throws {@link ConnectionBrokenError} if the broker ends the connection over it
+   * @throws {@link ConnectionBrokenError} if the broker ends the connection over it, or no connection follows,
+   *   {@link AuthenticationError} if the broker refuses it on the next connection, and lets the user in without it;
+   *   {@link ConnectionClosedError} if the client is closed, or has never connected
    */
   async updateSecret(newSecret: string, reason = 'refresh'): Promise<void> {
     checkText('updateSecret: the secret', newSecret)
     checkText('updateSecret: the reason', reason)
+    if (Buffer.byteLength(reason) > 255) {
+      throw new ArgumentError('updateSecret: the reason must be at most 255 bytes of UTF-8')
+    }
     const context = { operation: 'updateSecret', ticket: this.#counter.next() }
     try {
       await this.#connection.updateSecret(newSecret, reason)
     } catch (error) {
-      throw error instanceof AmqpError && error.operation === undefined
-        ? connectionLost(error, context)
-        : error
+      if (!(error instanceof AmqpError) || error.operation === 'updateSecret') throw error
+      if (!(error instanceof AuthenticationError)) throw connectionLost(error, context)
+      throw new AuthenticationError(`updateSecret: ${error.message}`, { ...context, cause: error })
     }
   }
 

@@ -5,11 +5,12 @@
 
 import type { ClientOptions, UrlSource } from '../client-options.js'
 import { type ConnectionConfig, resolveConfig } from '../connection/connection-config.js'
-import { ArgumentError, ConnectionBrokenError, TimeoutError } from '../errors.js'
+import { ArgumentError, AuthenticationError, ConnectionBrokenError, TimeoutError } from '../errors.js'
 import { hostLabel, parseHost } from '../url.js'
 import { onAbort } from '../util/abort.js'
 import { isLoopback } from '../util/loopback.js'
 import { defer } from '../util/promise.js'
+import { Secrets } from './secrets.js'
 
 export class Hosts {
   readonly #source: UrlSource
@@ -17,8 +18,8 @@ export class Hosts {
   readonly #shuffled: boolean
   /** Undefined where a function gives the URLs: they are known only when it is asked. */
   readonly #fixed: readonly ConnectionConfig[] | undefined
-  /** The secret that took the place of the password (connection.update-secret). */
-  #newSecret: string | undefined
+  /** What takes the place of the password (connection.update-secret), unless a function gives the URLs. */
+  readonly secrets = new Secrets()
   /** What is tried at the next attempt; where a function says so, what was tried at the last. */
   #order: readonly ConnectionConfig[]
   /** How long the user's function may take, in milliseconds. */
@@ -41,11 +42,6 @@ export class Hosts {
     this.#order = this.#fixed === undefined ? [] : this.#arrange(this.#fixed)
   }
 
-  /** A secret that takes the place of the password from now on. */
-  set newSecret(secret: string) {
-    this.#newSecret = secret
-  }
-
   /** The host that comes first at the next attempt; where a function says so, the first of the last attempt. */
   get next(): string {
     return this.#order[0]?.hostLabel ?? ''
@@ -64,12 +60,40 @@ export class Hosts {
     const order = this.#order
     this.#order = this.#arrange(this.#fixed)
     this.#warnOfExposure(order)
-    return order.map(config => this.#present(config))
+    return order
   }
 
-  /** The same host, with the credentials of the moment. Rejects as the user's function does. */
+  /**
+   * Opens what `open` does at one host, with the credentials of the moment. Where the broker refuses a secret that it had
+   * not let the user in with before, the one that it had is tried.
+   */
+  async openWithSecrets<T>(
+    config: ConnectionConfig,
+    open: (config: ConnectionConfig) => Promise<T>,
+  ): Promise<T> {
+    if (this.#fixed === undefined) return open(config)
+    const { secrets } = this
+    const refused = new Set<string>()
+    let failure: AuthenticationError | undefined
+    for (;;) {
+      // Another one may have come meanwhile.
+      const password = secrets.inOrder(config.credentials.password).find(secret => !refused.has(secret))
+      if (password === undefined) throw failure
+      try {
+        const opened = await open({ ...config, credentials: { ...config.credentials, password } })
+        secrets.onLetIn(password, config.credentials.password, refused, failure)
+        return opened
+      } catch (error) {
+        if (!(error instanceof AuthenticationError)) throw error
+        failure ??= error
+        refused.add(password)
+      }
+    }
+  }
+
+  /** The same host, as the URLs of the moment have it. Rejects as the user's function does. */
   async renew(config: ConnectionConfig): Promise<ConnectionConfig> {
-    if (this.#fixed !== undefined) return this.#present(config)
+    if (this.#fixed !== undefined) return config
     const configs = await this.#ask()
     return configs.find(({ hostLabel }) => hostLabel === config.hostLabel) ?? config
   }
@@ -88,12 +112,6 @@ export class Hosts {
       'SecurityWarning',
       'PUKA_AMQP_CLEARTEXT_PASSWORD',
     )
-  }
-
-  #present(config: ConnectionConfig): ConnectionConfig {
-    const password = this.#newSecret
-    if (password === undefined) return config
-    return { ...config, credentials: { ...config.credentials, password } }
   }
 
   #arrange(configs: readonly ConnectionConfig[]): readonly ConnectionConfig[] {

@@ -12,7 +12,7 @@ import { debugRecovery } from '../debug.js'
 import { type AmqpError, ArgumentError, ConnectionBrokenError, ConnectionClosedError } from '../errors.js'
 import type { ConnectionLoss } from '../operation-errors.js'
 import { isConnectionFault, isRefusal } from '../reply-codes.js'
-import { Session } from '../session/session.js'
+import { type Renewal, Session } from '../session/session.js'
 import { unlessAborted } from '../util/abort.js'
 import { checkFlag } from '../util/check.js'
 import { type Deferred, defer, quiet } from '../util/promise.js'
@@ -29,6 +29,7 @@ import {
   type RecoveryState,
   sessionOf,
 } from './recovery-state.js'
+import { isSecretRefused } from './secrets.js'
 
 /** What the client is told of its connection. */
 export interface RecoveryEvents {
@@ -149,11 +150,23 @@ export class RecoveringConnection {
     }
   }
 
-  /** Takes a new secret, for this connection and for those to come. */
+  /**
+   * Takes a new secret, for this connection and for those to come. Resolves when the broker has taken it: on this
+   * connection, or on the next one. What the broker refuses does not count.
+   */
   async updateSecret(newSecret: string, reason: string): Promise<void> {
-    this.check('updateSecret')
-    this.#hosts.newSecret = newSecret
-    await sessionOf(this.#state)?.updateSecret(newSecret, reason)
+    if (!this.#isConnecting) this.check('updateSecret')
+    const { secrets } = this.#hosts
+    const call = secrets.nextCall()
+    const session = sessionOf(this.#state)
+    if (session === undefined) return secrets.wait(newSecret, reason, call)
+    try {
+      await session.updateSecret(newSecret, reason)
+      secrets.give(newSecret, call)
+    } catch (error) {
+      if (!this.#isConnecting || isSecretRefused(error)) throw error
+      await secrets.wait(newSecret, reason, call)
+    }
   }
 
   /**
@@ -179,6 +192,7 @@ export class RecoveringConnection {
     if (state.name === 'connecting' || state.name === 'reconnecting') {
       state.abort.abort(reason)
       state.connected.reject(reason)
+      this.#hosts.secrets.fail(reason)
     }
     const closed = sessionOf(state)?.close(reason)
     this.#parts.end({ reason, blamed: [] })
@@ -188,6 +202,11 @@ export class RecoveringConnection {
       done.resolve()
     })
     return done.promise
+  }
+
+  /** There is no connection, but there is going to be one. */
+  get #isConnecting(): boolean {
+    return this.#state.name === 'connecting' || this.#state.name === 'reconnecting'
   }
 
   #connect(): Promise<ServerInfo> {
@@ -235,6 +254,7 @@ export class RecoveringConnection {
   }
 
   #giveUp(state: Connecting | Reconnecting, error: unknown): void {
+    this.#hosts.secrets.fail(error)
     if (state.name === 'reconnecting') {
       this.#finish({ reason: givenUp(this.#attempts.made, error as Error), blamed: [] })
     } else {
@@ -253,6 +273,8 @@ export class RecoveringConnection {
       signal.throwIfAborted()
       if (session.endReason !== undefined) throw session.endReason
       state.session = session
+      // It may have sent its credentials before a secret came, which goes ahead of anything else.
+      void this.#hosts.secrets.giveWaiting(session)
       this.#frameMax = session.frameMax
       await this.#parts.attach(session, signal, () => this.#use(open, state))
       return open
@@ -271,11 +293,15 @@ export class RecoveringConnection {
       onUnblocked: () => this.#onUnblocked(),
       onEnd: (loss: ConnectionLoss) => this.#onEnd(session, loss),
     }
-    const renew = (old: ConnectionConfig): Promise<ConnectionConfig> => this.#hosts.renew(old)
+    const renew: Renewal = async (ended, open) =>
+      this.#hosts.openWithSecrets(await unlessAborted(this.#hosts.renew(config), ended), open)
     const renewal = config.separatePublishing ? renew : undefined
-    const session = new Session(config, events, this.#metrics, renewal, this.#channelLimits)
-    await session.connect(signal)
-    return session
+    let session: Session
+    return this.#hosts.openWithSecrets(config, async present => {
+      session = new Session(present, events, this.#metrics, renewal, this.#channelLimits)
+      await session.connect(signal)
+      return session
+    })
   }
 
   /** Everything is back, or known to be late. */

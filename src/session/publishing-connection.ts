@@ -9,6 +9,7 @@ import { type AmqpError, ConnectionBrokenError, type ConnectionClosedError } fro
 import type { ConnectionLoss } from '../operation-errors.js'
 import type { PublishConnectionListener } from '../publishing/publisher.js'
 import { isConnectionFault } from '../reply-codes.js'
+import { type Deferred, defer } from '../util/promise.js'
 
 /** Opens another connection to the same host. */
 export type OpenSeparate = (events: ConnectionEvents, signal: AbortSignal) => Promise<Connection>
@@ -34,6 +35,8 @@ export class PublishingConnection implements ConnectionEvents {
   readonly #ended = new AbortController()
   #listener: PublishConnectionListener | undefined
   #state: State = { name: 'idle' }
+  /** New secrets that came while the connection was being opened. */
+  readonly #lateSecrets: { newSecret: string; reason: string; done: Deferred<void> }[] = []
 
   /** `shared` is the session's own connection, which is used if `openSeparate` is undefined, or fails. */
   constructor(shared: Connection, openSeparate: OpenSeparate | undefined, host: PublishingHost) {
@@ -106,8 +109,13 @@ export class PublishingConnection implements ConnectionEvents {
     if (this.#state.name === 'opening') await this.#state.done
   }
 
-  async updateSecret(newSecret: string, reason: string): Promise<void> {
-    if (this.#state.name === 'separate') await this.#state.connection.updateSecret(newSecret, reason)
+  /** Gives the broker a new secret, also on a connection that is being opened; undefined if there is none. */
+  updateSecret(newSecret: string, reason: string): Promise<void> | undefined {
+    if (this.#state.name === 'separate') return this.#state.connection.updateSecret(newSecret, reason)
+    if (this.#state.name !== 'opening') return undefined
+    const done = defer<void>()
+    this.#lateSecrets.push({ newSecret, reason, done })
+    return done.promise
   }
 
   /** Never rejects. */
@@ -117,11 +125,21 @@ export class PublishingConnection implements ConnectionEvents {
       const connection = await openSeparate(this, signal)
       if (signal.aborted) connection.drop(signal.reason)
       if (connection.endReason !== undefined) throw connection.endReason
+      this.#giveLateSecrets(connection)
       this.#use({ name: 'separate', connection })
     } catch (error) {
+      // There is no connection that they are for.
+      for (const { done } of this.#lateSecrets.splice(0)) done.resolve()
       if (signal.aborted) return
       debugConnection('no connection of its own for publishing: %s', error)
       this.#use({ name: 'shared' })
+    }
+  }
+
+  /** It may have sent its credentials before they were renewed. They go ahead of anything else. */
+  #giveLateSecrets(connection: Connection): void {
+    for (const { newSecret, reason, done } of this.#lateSecrets.splice(0)) {
+      connection.updateSecret(newSecret, reason).then(done.resolve, done.reject)
     }
   }
 

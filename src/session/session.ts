@@ -19,7 +19,6 @@ import {
 } from '../publishing/publisher.js'
 import { isConnectionFault } from '../reply-codes.js'
 import type { Outcome } from '../ticket.js'
-import { unlessAborted } from '../util/abort.js'
 import { type Deferred, defer } from '../util/promise.js'
 import { tellAll } from '../util/tell-all.js'
 import { GetChannels, type GetListener } from './get-channels.js'
@@ -36,8 +35,11 @@ export interface SessionEvents {
   onEnd(loss: ConnectionLoss): void
 }
 
-/** Gives a configuration anew, with the credentials of the moment. */
-export type Renewal = (config: ConnectionConfig) => Promise<ConnectionConfig>
+/** Opens another connection to the same host, with the credentials of the moment; `open` opens one with a configuration. */
+export type Renewal = (
+  signal: AbortSignal,
+  open: (config: ConnectionConfig) => Promise<Connection>,
+) => Promise<Connection>
 
 export class Session
   implements ConnectionEvents, PublishSession, PublishingHost, SubscriptionOwner, GetListener
@@ -66,12 +68,18 @@ export class Session
     this.#getting = new GetChannels(this.#connection, this.#lanes, this)
     const openSeparate: OpenSeparate | undefined =
       renew &&
-      (async (own, signal) => {
-        const renewed = forPublishing(await unlessAborted(renew(config), signal))
-        const connection = new Connection(renewed, RESERVED_CHANNELS, own, metrics, limits.publishing)
-        await connection.connect(signal)
-        return connection
-      })
+      ((own, signal) =>
+        renew(signal, async renewed => {
+          const connection = new Connection(
+            forPublishing(renewed),
+            RESERVED_CHANNELS,
+            own,
+            metrics,
+            limits.publishing,
+          )
+          await connection.connect(signal)
+          return connection
+        }))
     this.#publishing = new PublishingConnection(this.#connection, openSeparate, this)
   }
 
@@ -175,10 +183,13 @@ export class Session
     await Promise.all([this.#publishing.close(reason), this.#connection.close(reason)])
   }
 
-  /** Gives the broker a new secret. */
+  /** Gives the broker a new secret, on each connection that there is, or that is being made. */
   async updateSecret(newSecret: string, reason: string): Promise<void> {
     const done = this.#connection.updateSecret(newSecret, reason)
-    await Promise.all([done, this.#publishing.updateSecret(newSecret, reason)])
+    const separate = this.#publishing.updateSecret(newSecret, reason)
+    await Promise.all([done, separate])
+    // It may have been begun meanwhile.
+    if (separate === undefined) await this.#publishing.updateSecret(newSecret, reason)
   }
 
   #reportIdle(): void {

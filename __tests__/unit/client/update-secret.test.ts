@@ -29,6 +29,7 @@ test('updateSecret tells its own name where the connection is lost over it, or i
 test.each([
   [5, 'refresh'],
   ['new', 5],
+  ['new', 'é'.repeat(128)],
 ])('updateSecret refuses %p with reason %p', async (secret, reason) => {
   const { client, peer } = await connectToPeer()
   await expect(client.updateSecret(secret as string, reason as string)).rejects.toBeInstanceOf(ArgumentError)

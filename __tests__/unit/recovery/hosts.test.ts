@@ -2,6 +2,7 @@
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { ClientOptions, UrlSource } from '../../../src/client-options.js'
+import type { ConnectionConfig } from '../../../src/connection/connection-config.js'
 import {
   ArgumentError,
   AuthenticationError,
@@ -128,13 +129,107 @@ describe('a function that gives the URLs', () => {
 })
 
 describe('a new secret', () => {
+  const REFUSED = new AuthenticationError('no')
+
+  /** What is tried at one host after the other, where only these are let in; what none is, is left out. */
+  async function tried(hosts: Hosts, ...valid: string[]): Promise<string[]> {
+    const asked: string[] = []
+    for (const candidate of await hosts.candidates()) {
+      const opened = hosts.openWithSecrets(candidate, async ({ credentials: { password } }) => {
+        asked.push(password)
+        if (!valid.includes(password)) throw REFUSED
+      })
+      await opened.catch(error => expect(error).toBe(REFUSED))
+    }
+    return asked
+  }
+
   test('takes the place of the password from the next attempt on, at every host', async () => {
     const hosts = new Hosts(['amqp://u:old@a', 'amqp://u:older@b'], { ...FIXED, hosts: ['c'] })
-    expect(await passwords(hosts)).toEqual(['old', 'older', 'old'])
-    hosts.newSecret = 'new'
-    expect(await passwords(hosts)).toEqual(['new', 'new', 'new'])
-    hosts.newSecret = 'newer'
-    expect(await passwords(hosts)).toEqual(['newer', 'newer', 'newer'])
+    expect(await tried(hosts, 'old', 'older')).toEqual(['old', 'older', 'old'])
+    hosts.secrets.give('new', 1)
+    expect(await tried(hosts, 'new')).toEqual(['new', 'new', 'new'])
+    hosts.secrets.give('newer', 2)
+    expect(await tried(hosts, 'newer')).toEqual(['newer', 'newer', 'newer'])
+  })
+
+  test('of an earlier call does not take the place of a later one', async () => {
+    const hosts = new Hosts('amqp://u:old@a', {})
+    hosts.secrets.give('second', 2)
+    hosts.secrets.give('first', 1)
+    expect(await tried(hosts, 'second')).toEqual(['second'])
+  })
+
+  test('that is refused leaves what was good in its place, and is tried again where that is refused', async () => {
+    const hosts = new Hosts('amqp://u:old@a', {})
+    hosts.secrets.give('wrong', 1)
+    expect(await tried(hosts, 'old')).toEqual(['wrong', 'old'])
+    expect(await tried(hosts, 'old')).toEqual(['old'])
+    expect(await tried(hosts)).toEqual(['old', 'wrong'])
+    hosts.secrets.give('good', 2)
+    expect(await tried(hosts, 'good')).toEqual(['good'])
+    hosts.secrets.give('bad', 3)
+    expect(await tried(hosts, 'good')).toEqual(['bad', 'good'])
+  })
+
+  test('that waits is tried first, and taken where it lets the user in', async () => {
+    const hosts = new Hosts('amqp://u:old@a', {})
+    const taken = hosts.secrets.wait('new', 'refresh', 1)
+    expect(await tried(hosts, 'new')).toEqual(['new'])
+    await taken
+    expect(await tried(hosts)).toEqual(['new', 'old'])
+  })
+
+  test('that waits is refused where it does not let the user in, and what was good does', async () => {
+    const hosts = new Hosts('amqp://u:old@a', {})
+    const refused = hosts.secrets.wait('wrong', 'refresh', 1)
+    // As long as the broker lets nobody in, that says nothing of the secret.
+    expect(await tried(hosts)).toEqual(['wrong', 'old'])
+    const rejects = expect(refused).rejects.toBe(REFUSED)
+    expect(await tried(hosts, 'old')).toEqual(['wrong', 'old'])
+    await rejects
+    expect(await tried(hosts, 'old')).toEqual(['old'])
+  })
+
+  test('may be the password of the URL again', async () => {
+    const hosts = new Hosts('amqp://u:old@a', {})
+    hosts.secrets.give('new', 1)
+    expect(await tried(hosts, 'new')).toEqual(['new'])
+    const taken = hosts.secrets.wait('old', 'back again', 2)
+    expect(await tried(hosts, 'old')).toEqual(['old'])
+    await taken
+    expect(await tried(hosts, 'old')).toEqual(['old'])
+  })
+
+  test('that waits makes way for a later one, and shares its outcome', async () => {
+    const hosts = new Hosts('amqp://u:old@a', {})
+    const calls = [
+      hosts.secrets.wait('second', 'refresh', 2),
+      hosts.secrets.wait('first', 'refresh', 1),
+      hosts.secrets.wait('third', 'refresh', 3),
+    ]
+    expect(await tried(hosts, 'first', 'second', 'third')).toEqual(['third'])
+    await Promise.all(calls)
+  })
+
+  test('that comes while another one is being refused is tried as well', async () => {
+    const hosts = new Hosts('amqp://u:old@a', {})
+    const [candidate] = await hosts.candidates()
+    const asked: string[] = []
+    let taken: Promise<void> | undefined
+    await hosts.openWithSecrets(candidate as ConnectionConfig, async ({ credentials: { password } }) => {
+      asked.push(password)
+      taken ??= hosts.secrets.wait('new', 'refresh', 1)
+      if (password === 'old') throw REFUSED
+    })
+    await taken
+    expect(asked).toEqual(['old', 'new'])
+  })
+
+  test('is not for URLs that a function gives: those have one that is fresh', async () => {
+    const hosts = new Hosts(() => 'amqp://u:fresh@a', {})
+    hosts.secrets.give('old', 1)
+    expect(await tried(hosts, 'fresh')).toEqual(['fresh'])
   })
 })
 

@@ -4,12 +4,16 @@ import type { RecoveryOptions } from '../../../src/client-options.js'
 import { encodeRequest } from '../../../src/connection/request.js'
 import {
   ArgumentError,
+  AuthenticationError,
   CommandInvalidError,
   ConnectionBrokenError,
   ConnectionClosedError,
+  NotAllowedError,
 } from '../../../src/errors.js'
 import { quiet } from '../../../src/util/promise.js'
 import { closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'
+import type { PeerHosts } from '../../support/memory/peer-hosts.js'
+import type { ScriptedPeer } from '../../support/memory/scripted-peer.js'
 import { errorOf } from '../../support/outcome.js'
 import { framesOf, messageOf } from '../../support/wire/messages.js'
 
@@ -140,6 +144,99 @@ describe('a lost connection', () => {
     const second = await hosts.next()
     const { method } = await second.next('connection.start-ok')
     expect(method.args.response.toString()).toBe('\0u\0new')
+  })
+
+  /** Has each peer to come let in whom it knows by one of these passwords. */
+  function letIn(hosts: PeerHosts, valid: string[], onTry: (peer: ScriptedPeer) => void = () => undefined) {
+    hosts.prepare = peer => {
+      peer.on('connection.start-ok', ({ method: { args } }) => {
+        onTry(peer)
+        const known = valid.some(password => args.response.toString() === `\0u\0${password}`)
+        if (known) peer.send(0, 'connection.tune', { channelMax: 0, frameMax: 0, heartbeat: 0 })
+        else peer.closeConnection(403, 'ACCESS_REFUSED - refused')
+      })
+    }
+  }
+
+  /** What the peers were asked with, after the first. */
+  const triedWith = (hosts: PeerHosts): string[] =>
+    hosts.peers
+      .slice(1)
+      .flatMap(peer => peer.all('connection.start-ok'))
+      .map(({ method }) => method.args.response.toString().slice(3))
+
+  test('that the broker has ended over a new secret is made anew without it', async () => {
+    const { client, hosts, peer, heard } = await connectedBareClient({}, 'amqp://u:old@a')
+    peer.on('connection.update-secret', () =>
+      peer.closeConnection(530, 'NOT_ALLOWED - refused', 'connection.update-secret'),
+    )
+    letIn(hosts, ['old', 'new'])
+    expect(await errorOf(client.updateSecret('new', 'refresh'))).toBeInstanceOf(NotAllowedError)
+    await heard('recovered a:5672')
+    expect(triedWith(hosts)).toEqual(['old'])
+  })
+
+  test('that is lost for another reason over a new secret is made anew with it, and then it is taken', async () => {
+    const { client, hosts, peer } = await connectedBareClient({}, 'amqp://u:old@a')
+    peer.on('connection.update-secret', () => peer.hangUp())
+    letIn(hosts, ['new'])
+    await client.updateSecret('new', 'refresh')
+    expect(triedWith(hosts)).toEqual(['new'])
+  })
+
+  test('takes a secret that comes meanwhile, or refuses it, and is made with what was good', async () => {
+    const { client, hosts, peer, heard } = await connectedBareClient({}, 'amqp://u:old@a')
+    hosts.mood = 'down'
+    peer.hangUp()
+    await heard('reconnecting 2 a:5672')
+    const taken = client.updateSecret('new', 'refresh')
+    letIn(hosts, ['new'])
+    hosts.mood = 'up'
+    await taken
+    await heard('recovered a:5672')
+    letIn(hosts, ['new'])
+    hosts.mood = 'down'
+    hosts.peers.at(-1)?.hangUp()
+    await heard('disconnect ConnectionBrokenError', 2)
+    const refused = errorOf(client.updateSecret('wrong', 'refresh'))
+    hosts.mood = 'up'
+    expect(await refused).toBeInstanceOf(AuthenticationError)
+    await heard('recovered a:5672', 2)
+    expect(triedWith(hosts)).toEqual(['new', 'wrong', 'new'])
+  })
+
+  test('gets a secret that comes when it has sent the one before, ahead of anything else', async () => {
+    const { client, hosts, peer, heard } = await connectedBareClient({}, 'amqp://u:old@a')
+    client.declared('q')
+    let taken: Promise<void> | undefined
+    letIn(hosts, ['old'], next => {
+      taken ??= client.updateSecret('new', 'refresh')
+      next.on('connection.update-secret', () => next.send(0, 'connection.update-secret-ok', {}))
+    })
+    peer.hangUp()
+    await heard('recovered a:5672')
+    await taken
+    const second = hosts.peers[1] as ScriptedPeer
+    const names = second.received.map(({ method }) => method.name)
+    expect(names.indexOf('connection.update-secret')).toBe(names.indexOf('connection.open') + 1)
+    expect(second.all('connection.update-secret')[0]?.method.args.newSecret.toString()).toBe('new')
+    letIn(hosts, ['new'])
+    second.hangUp()
+    await heard('recovered a:5672', 2)
+    expect(triedWith(hosts)).toEqual(['old', 'new'])
+  })
+
+  test('leaves no secret waiting that came meanwhile when the client is closed, or gives up', async () => {
+    for (const end of ['close', 'give up'] as const) {
+      const limits = end === 'close' ? NOT_SOON : { ...AT_ONCE, maxAttempts: 3 }
+      const { client, hosts, peer, heard } = await connectedBareClient({ recovery: limits })
+      hosts.mood = 'down'
+      peer.hangUp()
+      await heard('disconnect ConnectionBrokenError')
+      const refused = errorOf(client.updateSecret('new', 'refresh'))
+      if (end === 'close') await client.close(new ConnectionClosedError('closed'))
+      expect(await refused).toBeInstanceOf(end === 'close' ? ConnectionClosedError : Error)
+    }
   })
 
   test('that comes back in pieces is given up, and the next attempt begins from the start', async () => {

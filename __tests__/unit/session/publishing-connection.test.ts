@@ -13,7 +13,7 @@ import {
 import { quiet } from '../../../src/util/promise.js'
 import { closeBareClients, connectedBareClient } from '../../support/memory/bare-client.js'
 import { confirmAll } from '../../support/memory/publishes.js'
-import { turns } from '../../support/memory/scripted-peer.js'
+import { type ScriptedPeer, turns } from '../../support/memory/scripted-peer.js'
 import { errorOf } from '../../support/outcome.js'
 import { messageOf } from '../../support/wire/messages.js'
 
@@ -76,6 +76,58 @@ describe('the connection for publishing', () => {
     }
     await client.updateSecret('new', 'refresh')
     expect(own.all('connection.update-secret')).toHaveLength(1)
+  })
+
+  test('hears of one that comes while it is being opened, before anything is published', async () => {
+    const { client, hosts, peer } = await separate({}, 'amqp://u:old@a')
+    const acknowledge = (one: ScriptedPeer): void =>
+      one.on('connection.update-secret', () => one.send(0, 'connection.update-secret-ok', {}))
+    acknowledge(peer)
+    let taken: Promise<void> | undefined
+    hosts.prepare = one => {
+      confirmAll(one)
+      acknowledge(one)
+      one.on('connection.start-ok', () => {
+        taken = client.updateSecret('new', 'refresh')
+        one.send(0, 'connection.tune', { channelMax: 0, frameMax: 0, heartbeat: 0 })
+      })
+    }
+    await client.publish(messageOf('a'), true, {})
+    await taken
+    const own = await hosts.next()
+    const names = own.received.map(({ method }) => method.name)
+    expect(names.indexOf('connection.update-secret')).toBe(names.indexOf('connection.open') + 1)
+  })
+
+  test('is let in with what was good where a new secret is refused', async () => {
+    const { client, hosts, peer } = await separate({}, 'amqp://u:old@a')
+    peer.on('connection.update-secret', () => peer.send(0, 'connection.update-secret-ok', {}))
+    await client.updateSecret('wrong', 'refresh')
+    hosts.prepare = one => {
+      confirmAll(one)
+      one.on('connection.start-ok', ({ method: { args } }) => {
+        if (args.response.toString() === '\0u\0wrong') one.closeConnection(403, 'ACCESS_REFUSED')
+        else one.send(0, 'connection.tune', { channelMax: 0, frameMax: 0, heartbeat: 0 })
+      })
+    }
+    await client.publish(messageOf('a'), true, {})
+    expect(hosts.peers).toHaveLength(3)
+    expect(hosts.peers[2]?.all('basic.publish')).toHaveLength(1)
+  })
+
+  test('that cannot be opened keeps no new secret waiting', async () => {
+    const { client, hosts, peer } = await separate()
+    peer.on('connection.update-secret', () => peer.send(0, 'connection.update-secret-ok', {}))
+    confirmAll(peer)
+    let taken: Promise<void> | undefined
+    hosts.prepare = one =>
+      one.on('connection.start-ok', () => {
+        taken = client.updateSecret('new', 'refresh')
+        one.closeConnection(530, 'NOT_ALLOWED - too many connections')
+      })
+    await client.publish(messageOf('a'), true, {})
+    await taken
+    expect(peer.all('basic.publish')).toHaveLength(1)
   })
 
   test('may be blocked while everything else goes on', async () => {
