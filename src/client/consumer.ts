@@ -323,7 +323,11 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#stopWatching()
     this.#pause.stop()
     this.#subscription.stop()
-    this.#ready.reject(error ?? new ConsumerCancelledError('the consumer was cancelled before it was ready'))
+    if (!this.#begun) {
+      this.#ready.reject(
+        error ?? new ConsumerCancelledError('the consumer was cancelled before it was ready'),
+      )
+    }
     this.#deliveries.end({ error })
     for (const { queue } of this.#plan.queues) this.#host.onQueueEnd(queue, this.#begun, error)
     this.#host.onConsumerEnd(this, error)

@@ -67,7 +67,8 @@ export class RecoveringSubscription {
   #tryingAgain = false
   /** Nothing is wanted for now. */
   #paused = false
-  readonly #end = new AbortController()
+  /** Ends the wait for the next subscription. Hardly any consumer ever waits for one. */
+  #waiting: AbortController | undefined
 
   constructor(
     host: SubscriptionHost,
@@ -145,7 +146,7 @@ export class RecoveringSubscription {
   stop(): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
-    this.#end.abort()
+    this.#waiting?.abort()
   }
 
   /** Stops deliveries, for good. Never rejects. */
@@ -237,7 +238,8 @@ export class RecoveringSubscription {
 
   async #beginAfter(wait: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const count = this.#count
-    await wait(this.#end.signal)
+    this.#waiting ??= new AbortController()
+    await wait(this.#waiting.signal)
     // Another connection may have come meanwhile.
     if (this.#count === count) this.#begin()
   }
