@@ -10,13 +10,14 @@ import { LoadError } from './errors.js'
 import type { Plan } from './plan.js'
 import { Run } from './run.js'
 
-const USAGE = `Usage: npm run load [-- [--minutes N] [--consumers N] [--queues N]]
+const USAGE = `Usage: npm run load [-- [--minutes N] [--consumers N] [--queues N] [--patience N]]
 
 Keeps N consumers (default: 10,000) on N queues (default: 1,000) for N minutes (default: 5), some of them slow, while
 messages are published at full speed and every operation of the client is run over and over. Prints memory, handles, the
-delay of the event loop and rates. Passes, with exit status 0, where every message was confirmed and received once, every
-call had the outcome that it should have, nothing was disconnected, and no handle is left when all is closed. The broker
-is that of AMQP_URL when it is set; else one is started.`
+delay of the event loop and rates. What makes no progress for a minute at the end (--patience, in seconds) counts as
+hanging. Passes, with exit status 0, where every message was confirmed and received once, every call had the outcome that
+it should have, nothing was disconnected, and no handle is left when all is closed. The broker is that of AMQP_URL when
+it is set; else one is started.`
 
 const note = (line: string): void => console.error(`load: ${line}`)
 
@@ -30,20 +31,27 @@ function parse(args: string[]): Plan | 'help' {
         minutes: { type: 'string', default: '5' },
         consumers: { type: 'string', default: '10000' },
         queues: { type: 'string', default: '1000' },
+        patience: { type: 'string', default: '60' },
         help: { type: 'boolean', short: 'h' },
       },
     })
     if (values.help === true) return 'help'
-    const [minutes, consumers, queues] = [values.minutes, values.consumers, values.queues].map(Number)
-    return checkPlan({ minutes: minutes ?? 0, consumers: consumers ?? 0, queues: queues ?? 0 })
+    return checkPlan({
+      minutes: Number(values.minutes),
+      consumers: Number(values.consumers),
+      queues: Number(values.queues),
+      patience: Number(values.patience),
+    })
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
 }
 
 function checkPlan(plan: Plan): Plan {
-  const { minutes, consumers, queues } = plan
-  if (!(minutes > 0 && Number.isFinite(minutes))) throw new Error('--minutes takes a number above 0')
+  const { minutes, consumers, queues, patience } = plan
+  for (const [name, value] of Object.entries({ minutes, patience })) {
+    if (!(value > 0 && Number.isFinite(value))) throw new Error(`--${name} takes a number above 0`)
+  }
   if (!(Number.isSafeInteger(queues) && queues >= 1)) throw new Error('--queues takes a whole number above 0')
   // A queue that only a slow reader reads would never be emptied.
   if (!(Number.isSafeInteger(consumers) && consumers >= 2 * queues)) {
@@ -62,8 +70,9 @@ async function main(args: string[]): Promise<boolean> {
   const broker = await startBroker({ log: note })
   try {
     const version = broker.version === '' ? '' : ` ${broker.version}`
-    console.log(`RabbitMQ${version}, Node.js ${process.version}`)
-    const run = new Run(plan, `puka-load.${process.pid}.${Date.now()}`, console.log)
+    const prefix = `puka-load.${process.pid}.${Date.now()}`
+    console.log(`RabbitMQ${version}, Node.js ${process.version}; all names begin with ${prefix}`)
+    const run = new Run(plan, prefix, console.log)
     await run.toEnd(broker.url)
     const faults = run.faults.list()
     for (const fault of faults) console.log(`FAULT: ${fault}`)

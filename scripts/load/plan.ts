@@ -4,6 +4,8 @@ export interface Plan {
   readonly minutes: number
   readonly consumers: number
   readonly queues: number
+  /** Seconds without any progress after which what has no outcome counts as hanging. */
+  readonly patience: number
 }
 
 /**

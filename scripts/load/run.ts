@@ -4,7 +4,6 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, connect } from 'puka-amqp'
-import { LoadError } from './errors.js'
 import { Faults } from './faults.js'
 import { describeFigures, type Figures, figures, figuresAtRest, LoopDelay } from './figures.js'
 import { Ledger } from './ledger.js'
@@ -15,8 +14,6 @@ import { Traffic } from './traffic.js'
 /** Messages that may be on their way from publish to receipt. */
 const MOST_OUTSTANDING = 100_000
 const REPORT_EVERY = 10_000
-/** Milliseconds without any progress after which what is not settled counts as hanging. */
-const PATIENCE = 60_000
 /** What is left of a run that was killed goes away by itself. */
 const QUEUE_EXPIRES = 600_000
 
@@ -29,6 +26,7 @@ export class Run {
   readonly #prefix: string
   readonly #print: (line: string) => void
   readonly #begun = Date.now()
+  #hangs = false
 
   constructor(plan: Plan, prefix: string, print: (line: string) => void) {
     this.#plan = plan
@@ -82,27 +80,30 @@ export class Run {
     const { faults } = this
     const readers = new Readers(clients, queues, this.#plan, this.#ledger, faults)
     await readers.ready()
-    const settled = `${count(readers.size)} consumers, ${readers.slow} of them slow, on ${count(queues.length)} queues`
-    this.#tell(`${settled}, ${clients.length} clients: ${describeFigures(await figuresAtRest())}`)
+    const started = `${count(readers.size)} consumers, ${readers.slow} of them slow, on ${count(queues.length)} queues`
+    this.#tell(
+      `${started}, ${clients.length} ${clients.length === 1 ? 'client' : 'clients'}: ${describeFigures(await figuresAtRest())}`,
+    )
 
     const loop = new LoopDelay()
     const traffic = new Traffic(clients, queues, this.#prefix, this.#ledger, faults)
     await this.#watch(traffic, loop)
     await this.#settled('publishes or operations', traffic.end())
     await this.#settled('messages', this.#emptied())
-    if (readers.idle > 0) faults.add(`${readers.idle} consumers do not run`)
+    if (readers.idle > 0) faults.add(`consumers that do not run: ${readers.idle}`)
     await this.#settled('consumers', readers.end())
     this.#tell(`event loop, all in all: ${loop.total()}`)
-    await Promise.all(queues.map(queue => first.queueDelete(queue)))
-    await this.#settled('clients', Promise.all(clients.map(client => client.drain())))
+    await Promise.all(queues.map(queue => faults.watch('a deletion', first.queueDelete(queue))))
+    await Promise.all(clients.map(client => faults.watch('a drain', client.drain())))
     this.#checkCounts(traffic, clients)
   }
 
   async #watch(traffic: Traffic, loop: LoopDelay): Promise<void> {
-    const deadline = Date.now() + this.#plan.minutes * 60_000
+    const duration = this.#plan.minutes * 60_000
+    const reports = Math.max(2, Math.round(duration / REPORT_EVERY))
     let last = { at: Date.now(), published: 0, received: 0, operations: 0 }
-    while (Date.now() < deadline) {
-      await delay(Math.min(REPORT_EVERY, deadline - Date.now()))
+    for (let report = 0; report < reports; report++) {
+      await delay(duration / reports)
       const { succeeded, failed } = traffic.operations
       const { published, received } = this.#ledger
       const now = { at: Date.now(), published, received, operations: succeeded + failed }
@@ -114,27 +115,27 @@ export class Run {
     }
   }
 
-  /** Resolves when nothing is on its way any more. */
+  /** Resolves when nothing is on its way any more, or what is so hangs. */
   async #emptied(): Promise<void> {
-    while (this.#ledger.outstanding > 0) await delay(100)
+    while (this.#ledger.outstanding > 0 && !this.#hangs) await delay(100)
   }
 
-  /** Awaits it for as long as messages still come in. What hangs is a fault, and ends the run. */
+  /** Awaits it for as long as messages still come in. What hangs is a fault. */
   async #settled(what: string, promise: Promise<unknown>): Promise<void> {
-    const progress = new AbortController()
-    const hanging = async (): Promise<never> => {
+    const { patience } = this.#plan
+    const settled = new AbortController()
+    const hanging = async (): Promise<void> => {
       let received = -1
       while (received !== this.#ledger.received) {
         received = this.#ledger.received
-        await delay(PATIENCE, undefined, { signal: progress.signal })
+        await delay(1000 * patience, undefined, { signal: settled.signal })
       }
-      throw new LoadError(`${what} have no outcome after ${PATIENCE / 1000} seconds`)
+      this.#hangs = true
+      this.faults.add(`${what}: not all has an outcome after ${patience} seconds`)
     }
-    try {
-      await Promise.race([promise, hanging()])
-    } finally {
-      progress.abort()
-    }
+    const patient = hanging().catch(() => undefined)
+    await Promise.race([promise, patient])
+    settled.abort()
   }
 
   #checkCounts(traffic: Traffic, clients: readonly Client[]): void {
@@ -145,10 +146,10 @@ export class Run {
       `${messages}; ${count(succeeded + failed)} operations, of which ${count(failed)} failed as they should`,
     )
     if (traffic.confirmed !== published)
-      this.faults.add(`${published - traffic.confirmed} messages were not confirmed`)
-    if (outstanding > 0) this.faults.add(`${outstanding} messages were lost`)
-    if (duplicates > 0) this.faults.add(`${duplicates} messages came twice`)
-    if (damaged > 0) this.faults.add(`${damaged} messages were damaged`)
+      this.faults.add(`messages that were not confirmed: ${published - traffic.confirmed}`)
+    if (outstanding > 0) this.faults.add(`messages that were lost: ${outstanding}`)
+    if (duplicates > 0) this.faults.add(`messages that came twice: ${duplicates}`)
+    if (damaged > 0) this.faults.add(`messages that were damaged: ${damaged}`)
     for (const client of clients) {
       const { pendingPublishes, pendingOperations, unsettled, lost, reconnects } = client.metrics()
       for (const [name, value] of Object.entries({
