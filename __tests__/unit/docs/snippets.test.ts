@@ -13,7 +13,7 @@ function regions(): Map<string, string> {
       // A document names a broker; the example takes that of the environment.
       found.set(
         `${path}: ${name}`,
-        flush.replaceAll("process.env.AMQP_URL ?? 'amqp://localhost'", "'amqp://localhost'"),
+        flush.replaceAll(/process\.env\.AMQP_URL \?\? ('amqps?:\/\/localhost')/g, '$1'),
       )
     }
   }
