@@ -85,7 +85,8 @@ export interface ClientOptions {
   path?: string
   /**
    * Options of Node's TLS: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized` and more. They are for `amqps://`, and
-   * refused with `amqp://`.
+   * refused with `amqp://`. They are read for each connection, so that getters can return renewed certificates.
+   * docs/tls.md has examples.
    */
   tls?: TlsOptions
   /**

@@ -58,6 +58,7 @@ describe('what is published', () => {
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
+      'SECURITY.md',
       'package.json',
     ])
     expect(others).toEqual(

@@ -19,10 +19,11 @@ export function document(name: string): string {
   return read(name).text
 }
 
-/** README.md, CHANGELOG.md, and what is written by hand in docs/. */
+/** README.md, CHANGELOG.md, SECURITY.md, and what is written by hand in docs/. */
 export function documents(): TextFile[] {
   const docs = readdirSync(join(PROJECT, 'docs')).filter(name => name.endsWith('.md'))
-  return [read('README.md'), read('CHANGELOG.md'), ...docs.map(name => read(`docs/${name}`))]
+  const top = ['README.md', 'CHANGELOG.md', 'SECURITY.md']
+  return [...top.map(read), ...docs.map(name => read(`docs/${name}`))]
 }
 
 export function examples(): TextFile[] {
