@@ -2,6 +2,8 @@
  * Covers docs/tls.md: its commands are run, a broker is given its configuration, and its code, the examples in
  * examples/tls, connects to that. Each error that it lists is brought about.
  */
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import {
   copyFileSync,
   mkdtempSync,
@@ -14,7 +16,7 @@ import {
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-import { createServer, type TlsOptions as ServerOptions } from 'node:tls'
+import { connect as connectTls, createServer, type TlsOptions as ServerOptions } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { nodeEnvironment, paths } from '../../scripts/broker/config.js'
 import { freePort } from '../../scripts/broker/ports.js'
@@ -181,6 +183,23 @@ describe('certificates that are renewed', () => {
     },
     2 * MINUTE,
   )
+})
+
+test('a certificate of the broker that is renewed is what its next clients see', async () => {
+  const shown = async (): Promise<string> => {
+    const socket = connectTls({ host: 'localhost', port: tlsPort, ca: read('ca.pem') })
+    await once(socket, 'secureConnect')
+    const { fingerprint256 } = socket.getPeerCertificate()
+    socket.destroy()
+    return fingerprint256
+  }
+  const before = await shown()
+  const [renew = ''] = commandsWith('server.csr')
+  await shell(renew)
+  for (const commands of commandsWith('clear_pem_cache')) await rabbitShell(commands)
+  const { fingerprint256 } = new X509Certificate(read('server.pem'))
+  expect(fingerprint256).not.toBe(before)
+  expect(await shown()).toBe(fingerprint256)
 })
 
 describe('the errors of docs/tls.md', () => {
