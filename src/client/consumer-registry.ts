@@ -27,13 +27,19 @@ const RESUME_TIMEOUT = 5000
 /** So many consumers that have failed are remembered. */
 const MOST_FAILED = 1000
 
+/** What is remembered of a consumer that has failed: not the consumer, and all that it was made of. */
+interface Failure {
+  readonly consumer: WeakRef<Consumer>
+  readonly queues: readonly string[]
+}
+
 export class ConsumerRegistry implements Recoverable, ConsumerHost {
   /** Those that run, and those that have ended with messages in hand. */
   readonly #consumers = new Set<Consumer>()
   /** Their tags. */
   readonly #tags = new Set<string>()
   /** Those that have ended with an error, and that nobody has replaced or cancelled since: the last for each set of queues. */
-  readonly #failed = new Map<string, Consumer>()
+  readonly #failed = new Map<string, Failure>()
   readonly #counter: TicketCounter
   readonly #topology: TopologyRecovery
   readonly #connection: () => RecoveringConnection
@@ -156,11 +162,11 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
   }
 
   onConsumerCancelled(consumer: Consumer): void {
-    if (this.#failed.get(keyOf(consumer)) === consumer) this.#failed.delete(keyOf(consumer))
+    if (this.#failed.get(keyOf(consumer))?.consumer.deref() === consumer) this.#failed.delete(keyOf(consumer))
   }
 
   #fail(consumer: Consumer): void {
-    this.#failed.set(keyOf(consumer), consumer)
+    this.#failed.set(keyOf(consumer), { consumer: new WeakRef(consumer), queues: consumer.queues })
     const [oldest] = this.#failed.keys()
     if (this.#failed.size > MOST_FAILED && oldest !== undefined) this.#failed.delete(oldest)
   }

@@ -23,16 +23,32 @@ async function consumeForAWhile(
   return new WeakRef(consumer)
 }
 
+async function expectCollected(consumer: WeakRef<Consumer>): Promise<void> {
+  for (let round = 0; round < 20 && consumer.deref() !== undefined; round++) {
+    await turns()
+    collectGarbage()
+  }
+  expect(consumer.deref()).toBeUndefined()
+}
+
 test.each<[string, (consumer: Consumer) => unknown]>([
   ['nothing', () => undefined],
   ['forEach', consumer => consumer.forEach(async message => message.text())],
   ['a loop', async consumer => consumer[Symbol.asyncIterator]().next()],
 ])('a consumer that was used by %s, and has ended, can be collected', async (_, use) => {
   const { client } = await connectToPeer()
-  const ended = await consumeForAWhile(client, use)
-  for (let round = 0; round < 20 && ended.deref() !== undefined; round++) {
-    await turns()
-    collectGarbage()
-  }
-  expect(ended.deref()).toBeUndefined()
+  await expectCollected(await consumeForAWhile(client, use))
+})
+
+async function consumeInVain(client: Client): Promise<WeakRef<Consumer>> {
+  const consumer = client.basicConsume('gone')
+  await expect(consumer.ready).rejects.toThrow('no queue')
+  return new WeakRef(consumer)
+}
+
+test('a consumer that has failed can be collected, though its client remembers that there was one', async () => {
+  const { client, peer } = await connectToPeer()
+  peer.on('basic.consume', ({ channel }) => peer.closeChannel(channel, 404, 'no queue', 'basic.consume'))
+  await expectCollected(await consumeInVain(client))
+  expect(client.isHealthy).toBe(false)
 })
