@@ -67,7 +67,7 @@ function commandsWith(word: string): string[] {
 }
 
 const configuration = (certificateRequired = false): string[] =>
-  blocks(TEXT, 'ini')
+  blocks(TEXT, 'text')
     .join('')
     .replaceAll(SERVER_FOLDER, folder)
     .replace('listeners.ssl.default = 5671', `listeners.ssl.default = 127.0.0.1:${tlsPort}`)
