@@ -12,7 +12,7 @@ import { type ConfigOptions, configText, type Layout, nodeEnvironment, paths, pl
 import { release, watch } from './guard.js'
 import { type Installation, type Log, requireInstallation } from './installation.js'
 import { canBind, freePort, waitForAmqp } from './ports.js'
-import { BrokerError, processIdentity } from './processes.js'
+import { BrokerError, processIdentity, signalGroup } from './processes.js'
 import { endProcesses, type NodeRecord, nodeAlive, nodeCtl, removeNodes, stopEpmd } from './record.js'
 
 export interface NodeOptions extends Omit<ConfigOptions, 'tlsPort'> {
@@ -183,6 +183,16 @@ export class PrivateNode {
     await waitForAmqp(this.port, AbortSignal.timeout(this.startTimeout), this.tlsPort)
   }
 
+  /** Suspends all processes of the node: it keeps its connections and says nothing, as on a machine that hangs. */
+  suspend(): void {
+    if (this.running) signalGroup(this.#record.pid, 'SIGSTOP')
+  }
+
+  /** Ends a suspension. */
+  resume(): void {
+    if (this.running) signalGroup(this.#record.pid, 'SIGCONT')
+  }
+
   /** Lets the node live on after this process. */
   keep(): void {
     release(this.#record.folder)
@@ -210,18 +220,29 @@ async function joinCluster(node: PrivateNode, first: PrivateNode): Promise<void>
   await node.ready()
 }
 
+export interface ClusterOptions extends NodeOptions {
+  /** An epmd for each node, on these ports, where they are not to share one. They are there already. */
+  readonly epmdPorts?: readonly number[]
+}
+
 /** Nodes that find each other: one cookie, and one epmd on a port of their own. `options.port` is the first one's. */
-export async function startCluster(size: number, options: NodeOptions = {}): Promise<PrivateNode[]> {
+export async function startCluster(size: number, options: ClusterOptions = {}): Promise<PrivateNode[]> {
+  const { epmdPorts = [], ...nodeOptions } = options
   const log: Log = options.log ?? (() => undefined)
   const shared = {
-    ...options,
+    ...nodeOptions,
     installation: options.installation ?? (await requireInstallation(log)),
     cookie: options.cookie ?? randomBytes(16).toString('hex'),
     epmdPort: await freePort(),
   }
   const { port: firstPort, nodeName: firstName, ...others } = shared
   const starts = await Promise.allSettled(
-    Array.from({ length: size }, (_, index) => PrivateNode.start(index === 0 ? shared : others)),
+    Array.from({ length: size }, (_, index) =>
+      PrivateNode.start({
+        ...(index === 0 ? shared : others),
+        epmdPort: epmdPorts[index] ?? shared.epmdPort,
+      }),
+    ),
   )
   const nodes = starts.flatMap(start => (start.status === 'fulfilled' ? [start.value] : []))
   try {

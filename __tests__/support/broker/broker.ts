@@ -3,7 +3,13 @@
  * nothing of the client under test.
  */
 import { attachBroker, type Broker, type BrokerState } from '../../../scripts/broker/broker.js'
-import { type NodeOptions, PrivateNode, startCluster, stopCluster } from '../../../scripts/broker/node.js'
+import {
+  type ClusterOptions,
+  type NodeOptions,
+  PrivateNode,
+  startCluster,
+  stopCluster,
+} from '../../../scripts/broker/node.js'
 
 export { type NodeOptions, PrivateNode, stopCluster }
 
@@ -43,6 +49,6 @@ export function startPrivateNode(options: NodeOptions = {}): Promise<PrivateNode
 }
 
 /** Several nodes as one cluster. The caller ends them with `stopCluster`. */
-export function startPrivateCluster(size: number, options: NodeOptions = {}): Promise<PrivateNode[]> {
+export function startPrivateCluster(size: number, options: ClusterOptions = {}): Promise<PrivateNode[]> {
   return startCluster(size, options)
 }

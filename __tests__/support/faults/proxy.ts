@@ -1,6 +1,6 @@
 /**
  * Owns a way to a server that tests can break in every manner: cut it, stall it, slow it down, refuse it. Knows nothing
- * of what passes. It closes by itself after the test.
+ * of what passes. It closes by itself after the test, unless it is kept.
  */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
@@ -183,6 +183,8 @@ export class TcpProxy {
   nextOptions: ProxyOptions | undefined
   /** New connections are dropped at once, by RST. */
   refusing = false
+  /** New connections are taken, and nothing passes on them. */
+  stalling = false
   /** When connections came, refused ones included, by the clock of `performance`. */
   readonly arrivals: number[] = []
   readonly #target: URL
@@ -251,6 +253,17 @@ export class TcpProxy {
     for (const connection of this.#live) connection.stall(...directions)
   }
 
+  /** Ends the stall of all connections that are there. */
+  resume(...directions: Direction[]): void {
+    for (const connection of this.#live) connection.resume(...directions)
+  }
+
+  /** It lives on after the test: whoever started it closes it. */
+  keep(): this {
+    proxies.delete(this)
+    return this
+  }
+
   async close(): Promise<void> {
     proxies.delete(this)
     if (!this.#server.listening) return
@@ -276,6 +289,7 @@ export class TcpProxy {
     const server = connect({ port, host: this.#target.hostname, allowHalfOpen: true })
     const connection = new ProxyConnection(client, server, this.nextOptions ?? this.options)
     this.nextOptions = undefined
+    if (this.stalling) connection.stall()
     this.#live.add(connection)
     this.#all.push(connection)
     void connection.closed.then(() => this.#live.delete(connection))
