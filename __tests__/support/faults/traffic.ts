@@ -6,7 +6,7 @@ import type { Client, Consumer } from '../../../src/index.js'
 import { eventually } from '../outcome.js'
 
 /** The longest time between two moments, counted from the last `mark()` on. */
-class Gap {
+export class Gap {
   longest = 0
   #last = performance.now()
 
@@ -28,15 +28,19 @@ export class Producer {
   readonly failures: unknown[] = []
   readonly gap = new Gap()
   readonly #running: Promise<void>
+  readonly #first: number
   #stopped = false
-  #next = 0
+  #next: number
 
-  constructor(client: Client, queue: string, pause = 2) {
+  /** Several producers of one queue begin with numbers of their own. */
+  constructor(client: Client, queue: string, pause = 2, first = 0) {
+    this.#first = first
+    this.#next = first
     this.#running = this.#run(client, queue, pause)
   }
 
   get published(): number {
-    return this.#next
+    return this.#next - this.#first
   }
 
   /** Resolves when so many more are confirmed. */

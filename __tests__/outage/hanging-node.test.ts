@@ -1,0 +1,44 @@
+/**
+ * Covers a cluster of three nodes, one of which hangs for half a minute: it keeps its connections, and says nothing on
+ * them. It leads the queues, and a client is on it, as on each of the others.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { type PrivateNode, startPrivateCluster, stopCluster } from '../support/broker/broker.js'
+import { Fleet } from '../support/faults/fleet.js'
+
+const MINUTE = 60_000
+const HANG = 30_000
+
+let nodes: PrivateNode[] = []
+
+beforeAll(async () => {
+  nodes = await startPrivateCluster(3)
+}, 4 * MINUTE)
+
+afterEach(() => {
+  for (const node of nodes) node.resume()
+})
+
+afterAll(() => stopCluster(nodes), MINUTE)
+
+test.each([
+  { heartbeat: 5, what: 'leaves it by its heartbeat' },
+  { heartbeat: 30, what: 'waits for it, with the heartbeat that is the default' },
+])(
+  'a node that hangs loses nothing that was confirmed: its client $what, and everybody is served again',
+  async ({ heartbeat }) => {
+    const [node] = nodes as [PrivateNode]
+    const fleet = await Fleet.start(nodes, `hanging-${heartbeat}`, { heartbeat })
+    const [first] = fleet.members
+    fleet.mark()
+    node.suspend()
+    await delay(HANG)
+    node.resume()
+    await fleet.served()
+    fleet.report(`a node hung for ${HANG / 1000} s, heartbeat ${heartbeat} s`)
+    await fleet.finish()
+    expect(first?.client.metrics().reconnects).toBe(heartbeat === 5 ? 1 : 0)
+  },
+  10 * MINUTE,
+)
