@@ -23,7 +23,7 @@ test(
     for (const [index, node] of nodes.entries()) {
       fleet.mark()
       await node.shutdown()
-      await fleet.served()
+      await fleet.served(fleet.members, 'server-named')
       await node.restart()
       await node.ctl('await_online_nodes', String(nodes.length))
       await fleet.served()

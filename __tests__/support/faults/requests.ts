@@ -9,7 +9,7 @@ import { Gap } from './traffic.js'
 const PATIENCE = 2_000
 const PAUSE = 10
 
-/** Asks one request after the other, until it is stopped. */
+/** Asks one request after the other, until it is stopped or its client closes. */
 export class Requester {
   answered = 0
   /** How often a request was put once more, for want of a reply. */
@@ -28,7 +28,13 @@ export class Requester {
   #stopped = false
   #waiting: { readonly id: string; readonly answer: (answered: boolean) => void } | undefined
 
-  private constructor(client: Client, requests: string, replyTo: string) {
+  private constructor(
+    client: Client,
+    requests: string,
+    replyTo: string,
+    /** Whether the broker names the queue of its replies: it gives it another name after each loss. */
+    readonly serverNamed: boolean,
+  ) {
     this.#client = client
     this.#requests = requests
     this.#replyTo = replyTo
@@ -37,12 +43,17 @@ export class Requester {
     })
     this.#replies = client.basicConsume(replyTo, { noAck: true })
     this.#taking = this.#take()
+    // A test that fails closes its clients, and stops nobody.
+    client.once('close', () => {
+      this.#stopped = true
+      this.#waiting?.answer(true)
+    })
   }
 
-  /** Without a name for the queue of its replies, the broker gives it one, and another one after each loss. */
+  /** Without a name for the queue of its replies, the broker gives it one. */
   static async start(client: Client, requests: string, replies = ''): Promise<Requester> {
     const { queue } = await client.queueDeclare(replies, { exclusive: true })
-    const requester = new Requester(client, requests, queue)
+    const requester = new Requester(client, requests, queue, replies === '')
     requester.#running = requester.#run()
     return requester
   }
@@ -58,6 +69,7 @@ export class Requester {
   async #run(): Promise<void> {
     for (let number = 0; !this.#stopped; number++) {
       while (!(await this.#ask(String(number)))) this.repeated++
+      if (this.#client.state.name === 'closed') return
       this.answered++
       this.gap.tick()
       await new Promise(resolve => setTimeout(resolve, PAUSE))

@@ -22,7 +22,7 @@ export class Gap {
   }
 }
 
-/** Publishes numbered messages to a queue, so many unconfirmed at most, until it is stopped. */
+/** Publishes numbered messages to a queue, so many unconfirmed at most, until it is stopped or its client closes. */
 export class Producer {
   readonly confirmed = new Set<number>()
   readonly failures: unknown[] = []
@@ -57,7 +57,8 @@ export class Producer {
 
   async #run(client: Client, queue: string, pause: number): Promise<void> {
     const pending = new Set<Promise<void>>()
-    while (!this.#stopped) {
+    // A test that fails closes its clients, and stops nobody.
+    while (!this.#stopped && client.state.name !== 'closed') {
       const number = this.#next++
       const publish = client.basicPublish('', queue, String(number)).then(
         () => {
