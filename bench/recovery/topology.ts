@@ -13,6 +13,7 @@ export interface Size {
 
 const PREFIX = `puka-bench-recovery.${process.pid}`
 
+const nothing = (): void => undefined
 const nameOf = (index: number): string => `${PREFIX}.${index}`
 
 export async function build(
@@ -33,7 +34,7 @@ export async function build(
   await Promise.all(
     indices.slice(0, consumers).map(index => {
       const consumer = client.basicConsume(nameOf(index), { prefetchCount: 10 })
-      consumer.forEach(() => undefined).catch(() => undefined)
+      consumer.forEach(nothing).catch(nothing)
       return consumer.ready
     }),
   )

@@ -1,5 +1,5 @@
 /**
- * Owns the command `npm run test:brokers`: the integration tests on each release of RabbitMQ that they have to pass on, one
+ * Owns the command `npm run test:brokers`: the integration or the outage tests on each release of RabbitMQ that they have to pass on, one
  * after another. Knows nothing of how Jest finds the broker, but for the variables by which it is chosen.
  */
 import { spawn } from 'node:child_process'
@@ -13,9 +13,9 @@ import { requireInstallation } from './installation.js'
 import { ownFolder } from './own-folder.js'
 import { BrokerError, run } from './processes.js'
 
-const USAGE = `Usage: npm run test:brokers [-- [--only RELEASE]... [FILE]...]
+const USAGE = `Usage: npm run test:brokers [-- [--only RELEASE]... [--outage] [FILE]...]
 
-Runs the integration tests, or those of the files, on each of these in turn:
+Runs the integration tests, with --outage the outage tests, or those of the files, on each of these in turn:
 
   installed  the rabbitmq-server of this machine, which is installed with apt-get where it is missing and that is possible
   4.0, 4.3   installed by scripts/broker/rabbitmq.sh where they are missing: as root, on Debian or Ubuntu. They are kept in
@@ -93,21 +93,17 @@ interface JestResults {
   readonly numRuntimeErrorTestSuites: number
 }
 
-async function test({ release, version, server }: Tested, files: readonly string[]): Promise<Outcome> {
-  note(`the integration tests on RabbitMQ ${version} (${release})`)
+async function test(
+  { release, version, server }: Tested,
+  project: 'integration' | 'outage',
+  files: readonly string[],
+): Promise<Outcome> {
+  note(`the ${project} tests on RabbitMQ ${version} (${release})`)
   const scratch = mkdtempSync(join(tmpdir(), 'puka-test-brokers-'))
   const results = join(scratch, 'results.json')
   try {
     // The files come first: Jest takes what follows --selectProjects for projects.
-    const jest = [
-      'jest',
-      '--',
-      ...files,
-      '--json',
-      `--outputFile=${results}`,
-      '--selectProjects',
-      'integration',
-    ]
+    const jest = ['jest', '--', ...files, '--json', `--outputFile=${results}`, '--selectProjects', project]
     const status = await show('npm', ['run', '--silent', ...jest], environment(server))
     return { ok: status === 0, line: `RabbitMQ ${version} (${release}): ${counts(results, status)}` }
   } finally {
@@ -136,7 +132,11 @@ function parse(args: string[]) {
   return parseArgs({
     args,
     allowPositionals: true,
-    options: { only: { type: 'string', multiple: true }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      only: { type: 'string', multiple: true },
+      outage: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+    },
   })
 }
 
@@ -159,7 +159,8 @@ async function main(args: string[]): Promise<void> {
   const tested: Tested[] = []
   for (const release of only) tested.push(await prepare(release))
   const outcomes: Outcome[] = []
-  for (const each of tested) outcomes.push(await test(each, positionals))
+  const project = values.outage ? 'outage' : 'integration'
+  for (const each of tested) outcomes.push(await test(each, project, positionals))
   for (const { line } of outcomes) console.log(line)
   if (outcomes.some(({ ok }) => !ok)) process.exitCode = 1
 }
