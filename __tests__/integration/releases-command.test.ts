@@ -10,10 +10,14 @@ function testBrokers(...args: string[]): Promise<ChildOutcome> {
 }
 
 describe('the command that tests on several releases', () => {
-  test(
-    'fails where no test has run',
-    async () => {
-      const outcome = await testBrokers('--only', 'installed', 'integration/no-such-file')
+  test.each([{ project: 'integration' as const }, { project: 'outage' as const }])(
+    'fails where no $project test has run',
+    async ({ project }) => {
+      const args = project === 'outage' ? ['--outage'] : []
+      // There are files of that name in the other project alone.
+      const files = project === 'outage' ? 'integration/' : 'outage/'
+      const outcome = await testBrokers('--only', 'installed', ...args, `__tests__/${files}`)
+      expect(outcome.stderr).toContain(`the ${project} tests on RabbitMQ`)
       expect(outcome.stdout).toMatch(
         /^RabbitMQ \d+\.\d+\.\d+\S* \(installed\): no test could be run \(exit status 1\)\n$/,
       )

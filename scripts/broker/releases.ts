@@ -1,6 +1,6 @@
 /**
- * Owns the command `npm run test:brokers`: the integration or the outage tests on each release of RabbitMQ that they have to pass on, one
- * after another. Knows nothing of how Jest finds the broker, but for the variables by which it is chosen.
+ * Owns the command `npm run test:brokers`: the integration or the outage tests on each release of RabbitMQ that they have to
+ * pass on, one after another. Knows nothing of how Jest finds the broker, but for the variables by which it is chosen.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

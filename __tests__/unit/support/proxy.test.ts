@@ -187,6 +187,28 @@ describe('a proxy', () => {
     await welcome.closed
   })
 
+  test('takes who comes while it is told to stall, and lets nothing pass until it is told to resume', async () => {
+    const proxy = await TcpProxy.start(target)
+    const port = Number(new URL(proxy.url).port)
+    const come = async (text: string): Promise<End> => {
+      const accepted = once(server, 'connection') as Promise<[Socket]>
+      const client = new End(connect(port, '127.0.0.1'))
+      client.socket.write(text)
+      const [socket] = await accepted
+      return new End(socket)
+    }
+    proxy.stalling = true
+    const stalled = await come('stalled')
+    proxy.stalling = false
+    const passing = await come('passing')
+    await passing.has(() => passing.text === 'passing')
+    expect(stalled.text).toBe('')
+    proxy.resume()
+    await stalled.has(() => stalled.text === 'stalled')
+    await proxy.close()
+    await Promise.all([stalled.closed, passing.closed])
+  })
+
   test('leaves a client whose server is gone with the end of its connection', async () => {
     const { client, broker } = await through()
     broker.socket.resetAndDestroy()
