@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { answersTcp } from '../../scripts/broker/ports.js'
+import { amqpGreeting, answersTcp } from '../../scripts/broker/ports.js'
 import {
   brokerIsAtLeast,
   brokerVersion,
@@ -67,6 +67,18 @@ describe('a private node', () => {
     expect(socket.authorized).toBe(true)
     return start
   }
+
+  test(
+    'says nothing while it is suspended, and goes on when it is resumed',
+    async () => {
+      node.suspend()
+      await expect(amqpGreeting(node.port, '127.0.0.1', 500)).rejects.toThrow('did not answer in time')
+      expect(node.running).toBe(true)
+      node.resume()
+      await node.ready()
+    },
+    MINUTE,
+  )
 
   test(
     'speaks AMQP over TLS, keeps its data and its ports when it is killed and restarted, and can be shut down in order',
