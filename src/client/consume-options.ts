@@ -66,6 +66,7 @@ function readItem(item: QueueItem) {
   if (consumerTag !== undefined && (typeof consumerTag !== 'string' || consumerTag === '')) {
     throw new ArgumentError('consumerTag must be a string that is not empty')
   }
+  if (typeof args !== 'object' || args === null) throw new ArgumentError('arguments must be a plain object')
   const kind: QueueKind = args[STREAM_OFFSET] === undefined ? 'unknown' : 'stream'
   const fresh = { kind, outlivesConsumers: false, resumeAt: undefined, generation: 1 }
   return { queue, noLocal, exclusive, consumerTag, arguments: args, ...fresh }

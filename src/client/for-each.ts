@@ -5,7 +5,7 @@
 import { AlreadySettledError, ArgumentError } from '../errors.js'
 import type { ForEachOptions } from '../options.js'
 import { onAbort } from '../util/abort.js'
-import { checkFlag, checkOptions, checkSignal } from '../util/check.js'
+import { checkFlag, checkOptions, checkSignal, shown } from '../util/check.js'
 import { ignore } from '../util/promise.js'
 import { Slots } from '../util/slots.js'
 import type { Message } from './message.js'
@@ -107,7 +107,7 @@ export function readForEachOptions(handler: unknown, options: ForEachOptions<Mes
   const { concurrency = 1, signal, requeue = true, onError } = options
   if (typeof handler !== 'function') throw new ArgumentError('forEach: the handler must be a function')
   if (!(concurrency === Number.POSITIVE_INFINITY || (Number.isInteger(concurrency) && concurrency >= 1))) {
-    throw new ArgumentError(`forEach: concurrency must be a whole number above 0, got ${String(concurrency)}`)
+    throw new ArgumentError(`forEach: concurrency must be a whole number above 0, got ${shown(concurrency)}`)
   }
   checkSignal('forEach: signal', signal)
   checkFlag('forEach: requeue', requeue)

@@ -43,7 +43,8 @@ export class PublishRisks {
   riskOf({ exchange, userId, maxSize, suspect }: Risky): string | undefined {
     if (maxSize > this.#provenSize) return `size:${maxSize}`
     const none = suspect ? SUSPICION : undefined
-    if (userId !== undefined) {
+    // Anything else is refused when it is encoded.
+    if (typeof userId === 'string') {
       const risk = `user:${userId}:${exchange}`
       return this.#proven.has(risk) ? none : risk
     }

@@ -1,6 +1,16 @@
 /** Owns the checks of values that users pass: each throws an {@link ArgumentError} that says what was expected. */
 import { ArgumentError } from '../errors.js'
 
+/**
+ * A value that was not expected, for a message. An object is only named: putting it into words would run code of the user, and
+ * some have none for that.
+ */
+export function shown(value: unknown): string {
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'function') return 'a function'
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
+}
+
 /** Throws {@link ArgumentError} unless `options` is an object. */
 export function checkOptions(operation: string, options: unknown): void {
   if (typeof options !== 'object' || options === null) {
@@ -34,13 +44,13 @@ export function checkWhole(
   max = Number.MAX_SAFE_INTEGER,
 ): asserts value is number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return
-  throw new ArgumentError(`${name} must be a whole number from ${min} to ${max}, got ${String(value)}`)
+  throw new ArgumentError(`${name} must be a whole number from ${min} to ${max}, got ${shown(value)}`)
 }
 
 /** Throws {@link ArgumentError} unless `value` is a number, `least` or more. */
 export function checkAtLeast(name: string, value: unknown, least: number): asserts value is number {
   if (typeof value === 'number' && value >= least) return
-  throw new ArgumentError(`${name} must be a number, ${least} or more, got ${String(value)}`)
+  throw new ArgumentError(`${name} must be a number, ${least} or more, got ${shown(value)}`)
 }
 
 /** Throws {@link ArgumentError} unless `value` is a string. The message does not repeat it: it may be a secret. */
@@ -57,5 +67,5 @@ export function checkSignal(name: string, value: unknown): asserts value is Abor
 /** Throws {@link ArgumentError} unless `value` is a number of milliseconds above 0, or undefined. */
 export function checkTimeout(name: string, value: unknown): asserts value is number | undefined {
   if (value === undefined || (typeof value === 'number' && value > 0)) return
-  throw new ArgumentError(`${name} must be a number of milliseconds above 0, got ${String(value)}`)
+  throw new ArgumentError(`${name} must be a number of milliseconds above 0, got ${shown(value)}`)
 }

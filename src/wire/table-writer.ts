@@ -1,6 +1,7 @@
 /** Owns the encoding of field tables: every {@link FieldValue} to bytes. Knows nothing of what a table is for. */
 import { types } from 'node:util'
 import { ArgumentError } from '../errors.js'
+import { shown } from '../util/check.js'
 import { Decimal, type FieldValue, type Table, Typed, type TypedName } from '../util/field-value.js'
 import {
   ARRAY,
@@ -187,7 +188,7 @@ function writeDecimal(w: Writer, { unscaled, scale }: Decimal, path: string): vo
 
 function writeTyped(w: Writer, { type, value }: Typed, path: string): void {
   const format = TYPED_FORMATS.get(type)
-  if (format === undefined) throw new ArgumentError(`${path} has an unknown type '${String(type)}'`)
+  if (format === undefined) throw new ArgumentError(`${path} has an unknown type '${shown(type)}'`)
   const [tag, method, check] = format
   check?.(value, path)
   writeTag(w, tag)

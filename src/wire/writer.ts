@@ -79,14 +79,14 @@ export class Writer {
 
   /** An unsigned 8-bit integer. */
   u8(value: number, field: string): void {
-    if (!(value >= 0 && value <= 0xff && Number.isInteger(value))) throw outOfRange(field, value, '0 to 255')
+    if (!(Number.isInteger(value) && value >= 0 && value <= 0xff)) throw outOfRange(field, value, '0 to 255')
     this.ensure(1)
     this.buffer[this.offset++] = value
   }
 
   /** An unsigned 16-bit integer. */
   u16(value: number, field: string): void {
-    if (!(value >= 0 && value <= 0xffff && Number.isInteger(value))) {
+    if (!(Number.isInteger(value) && value >= 0 && value <= 0xffff)) {
       throw outOfRange(field, value, '0 to 65535')
     }
     this.ensure(2)
@@ -97,7 +97,7 @@ export class Writer {
 
   /** An unsigned 32-bit integer. */
   u32(value: number, field: string): void {
-    if (!(value >= 0 && value <= 0xffffffff && Number.isInteger(value))) {
+    if (!(Number.isInteger(value) && value >= 0 && value <= 0xffffffff)) {
       throw outOfRange(field, value, '0 to 4294967295')
     }
     this.ensure(4)
@@ -117,7 +117,7 @@ export class Writer {
       this.offset += 8
       return
     }
-    if (!(value >= 0 && Number.isSafeInteger(value)))
+    if (!(Number.isSafeInteger(value) && value >= 0))
       throw outOfRange(field, value, '0 to 2^53 - 1, or a bigint')
     this.u32(Math.floor(value / 0x1_0000_0000), field)
     this.u32(value % 0x1_0000_0000, field)
@@ -125,7 +125,7 @@ export class Writer {
 
   /** A signed 8-bit integer. */
   i8(value: number, field: string): void {
-    if (!(value >= -0x80 && value <= 0x7f && Number.isInteger(value))) {
+    if (!(Number.isInteger(value) && value >= -0x80 && value <= 0x7f)) {
       throw outOfRange(field, value, '-128 to 127')
     }
     this.u8(value & 0xff, field)
@@ -133,7 +133,7 @@ export class Writer {
 
   /** A signed 16-bit integer. */
   i16(value: number, field: string): void {
-    if (!(value >= -0x8000 && value <= 0x7fff && Number.isInteger(value))) {
+    if (!(Number.isInteger(value) && value >= -0x8000 && value <= 0x7fff)) {
       throw outOfRange(field, value, '-32768 to 32767')
     }
     this.u16(value & 0xffff, field)
@@ -141,7 +141,7 @@ export class Writer {
 
   /** A signed 32-bit integer. */
   i32(value: number, field: string): void {
-    if (!(value >= -0x8000_0000 && value <= 0x7fff_ffff && Number.isInteger(value))) {
+    if (!(Number.isInteger(value) && value >= -0x8000_0000 && value <= 0x7fff_ffff)) {
       throw outOfRange(field, value, '-2147483648 to 2147483647')
     }
     this.u32(value >>> 0, field)

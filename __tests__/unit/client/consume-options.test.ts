@@ -105,6 +105,8 @@ describe('readConsumeOptions', () => {
     [[undefined], {}],
     [[{ queue: 1 }], {}],
     [[{ queue: 'q', consumerTag: '' }], {}],
+    [[{ queue: 'q', arguments: null }], {}],
+    [[{ queue: 'q', arguments: 'x' }], {}],
     [['q'], { noAck: 1 }],
     [['q'], { signal: true }],
     [['q'], { prefetchCount: -1 }],

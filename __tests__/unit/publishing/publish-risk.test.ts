@@ -65,6 +65,11 @@ describe('a publish', () => {
     expect(risks.riskOf(to(''))).toBeUndefined()
   })
 
+  test('with a user id that is no text is none: its encoding refuses it', () => {
+    const userId = Symbol('me') as unknown as string
+    expect(new PublishRisks().riskOf(to('', { userId }))).toBeUndefined()
+  })
+
   test.each([
     [SAFE + 1, 2 * SAFE],
     [2 * SAFE, 2 * SAFE],

@@ -14,6 +14,13 @@ import {
 
 const { signal } = new AbortController()
 
+/** It cannot be put into words. */
+const rude = {
+  toString: () => {
+    throw new Error('no words')
+  },
+}
+
 const good: [string, () => void][] = [
   ['an object', () => checkOptions('queueBind', {})],
   ['known names', () => checkNames('recovery.', { factor: 1 }, ['factor', 'maxTime'])],
@@ -43,6 +50,17 @@ const bad: [() => void, string][] = [
   [() => checkWhole('count', 4, 1, 3), 'count must be a whole number from 1 to 3, got 4'],
   [() => checkWhole('count', 1.5, 1, 3), 'count must be a whole number from 1 to 3, got 1.5'],
   [() => checkWhole('count', '2', 1, 3), 'count must be a whole number from 1 to 3, got 2'],
+  [
+    () => checkWhole('count', Object.create(null), 1, 3),
+    'count must be a whole number from 1 to 3, got an object',
+  ],
+  [() => checkWhole('count', Symbol('s'), 1, 3), 'count must be a whole number from 1 to 3, got Symbol(s)'],
+  [() => checkAtLeast('factor', [Symbol('s')], 1), 'factor must be a number, 1 or more, got an array'],
+  [() => checkTimeout('timeout', rude), 'timeout must be a number of milliseconds above 0, got an object'],
+  [
+    () => checkTimeout('timeout', () => 1),
+    'timeout must be a number of milliseconds above 0, got a function',
+  ],
   [() => checkAtLeast('factor', 0.5, 1), 'factor must be a number, 1 or more, got 0.5'],
   [() => checkAtLeast('factor', Number.NaN, 1), 'factor must be a number, 1 or more, got NaN'],
   [() => checkText('password', 5), 'password must be a string, got number'],
