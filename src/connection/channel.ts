@@ -154,8 +154,11 @@ export class Channel {
     tellAll(this.#pending.drain(), request => request.reject(reason))
   }
 
-  /** Takes a frame of this channel. Throws what has to end the connection. */
-  onFrame(type: number, buffer: Buffer, start: number, end: number): void {
+  /**
+   * Takes a frame of this channel, or a part of a large body frame, of which `rest` bytes are still to come. Throws what has
+   * to end the connection.
+   */
+  onFrame(type: number, buffer: Buffer, start: number, end: number, rest = 0): void {
     if (this.#state === 'closing') {
       if (type === FRAME_METHOD) this.#onMethodWhileClosing(buffer, start, end)
     } else if (this.#state === 'opening') {
@@ -165,7 +168,7 @@ export class Channel {
     } else if (type === FRAME_HEADER) {
       if (this.#assembly.header(buffer, start, end)) this.#onContent()
     } else if (type === FRAME_BODY) {
-      if (this.#assembly.body(buffer, start, end)) this.#onContent()
+      if (this.#assembly.body(buffer, start, end, rest)) this.#onContent()
     } else {
       throw new UnexpectedFrameError(`a heartbeat came on channel ${this.number}`)
     }

@@ -267,11 +267,11 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     if (heartbeat > 0) this.#heartbeat = new Heartbeat(this, heartbeat)
   }
 
-  onFrame(type: number, number: number, buffer: Buffer, start: number, end: number): void {
+  onFrame(type: number, number: number, buffer: Buffer, start: number, end: number, rest: number): void {
     if (this.#trace) debugFrame('< %d %s', number, describeFrame(type, buffer, start, end))
     if (number !== 0) {
       const channel = this.#channels.open[number]
-      if (channel !== undefined) channel.onFrame(type, buffer, start, end)
+      if (channel !== undefined) channel.onFrame(type, buffer, start, end, rest)
       // RabbitMQ may go on for a while on a channel that it has closed.
       else if (!this.#channels.wasUsed(number))
         throw new ChannelError(`a frame came on channel ${number}, not open`)

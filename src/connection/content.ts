@@ -108,14 +108,15 @@ export class Assembly implements Content {
     return true
   }
 
-  /** A body frame came. Returns true if the content is complete. */
-  body(buffer: Buffer, start: number, end: number): boolean {
-    if (this.#stage !== 'body') return this.#discard(end - start)
+  /**
+   * A body frame came, or a part of one, of which `rest` bytes are still to come: one that is too long is so from its first
+   * part on, and completes no content. Returns true if the content is complete.
+   */
+  body(buffer: Buffer, start: number, end: number, rest = 0): boolean {
+    if (this.#stage !== 'body') return this.#discard(end - start, rest)
     const received = this.bodyEnd + (end - start)
     const size = this.#bodySize
-    if (received > size) {
-      throw new UnexpectedFrameError(`a content body of ${size} bytes was announced, but ${received} came`)
-    }
+    if (received + rest > size) throw tooLong(size, received + rest)
     if (this.bodyEnd === 0 && received === size) {
       this.bodyBytes = buffer
       this.bodyAt = start
@@ -157,15 +158,11 @@ export class Assembly implements Content {
   }
 
   /** A body frame came where no body is kept. Returns true if the content is complete. */
-  #discard(bytes: number): boolean {
+  #discard(bytes: number, rest: number): boolean {
     if (this.#stage !== 'discard')
       throw new UnexpectedFrameError('a content body came that no header announced')
-    if (bytes > this.#undiscarded) {
-      const received = this.oversized - this.#undiscarded + bytes
-      throw new UnexpectedFrameError(
-        `a content body of ${this.oversized} bytes was announced, but ${received} came`,
-      )
-    }
+    const missing = this.#undiscarded - bytes - rest
+    if (missing < 0) throw tooLong(this.oversized, this.oversized - missing)
     this.#undiscarded -= bytes
     if (this.#undiscarded > 0) return false
     this.#stage = 'none'
@@ -252,6 +249,10 @@ export function bodyOf(bytes: Buffer, at: number, end: number, protectedByMark =
 /** Nothing else lies in this memory. */
 function isOwn(bytes: Buffer, at: number, end: number): boolean {
   return at === 0 && end === bytes.buffer.byteLength
+}
+
+function tooLong(announced: number, received: number): UnexpectedFrameError {
+  return new UnexpectedFrameError(`a content body of ${announced} bytes was announced, but ${received} came`)
 }
 
 function copyOf(bytes: Buffer, start: number, end: number): Buffer {

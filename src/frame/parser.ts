@@ -28,10 +28,10 @@ const IN_PARTS_FROM = 16_384
 /**
  * Takes the frames. The payload is `buffer` from `start` to `end`; it is not changed afterwards. A large body frame may
  * come in parts, each as if it were a frame: what they carry is a matter of bytes, not of frames. The last part comes
- * only with the frame's end.
+ * only with the frame's end; with the others, `rest` says how many bytes of the frame are still to come.
  */
 export interface FrameEvents {
-  onFrame(type: number, channel: number, buffer: Buffer, start: number, end: number): void
+  onFrame(type: number, channel: number, buffer: Buffer, start: number, end: number, rest: number): void
   /**
    * Where the rest of a large body frame, of so many bytes, is best put: it is passed to `onFrame` from there. There may be
    * more room than that; what comes to lie in it behind the rest is of no account when `onFrame` is called next.
@@ -190,7 +190,7 @@ export class FrameParser {
     const until = isAll ? end - 1 : end
     if (isAll) this.#lastByte = chunk.subarray(until)
     this.#bodyLeft -= until - at
-    if (until > at) this.#events.onFrame(FRAME_BODY, this.#bodyChannel, chunk, at, until)
+    if (until > at) this.#events.onFrame(FRAME_BODY, this.#bodyChannel, chunk, at, until, this.#bodyLeft)
     return end
   }
 
@@ -199,7 +199,7 @@ export class FrameParser {
     checkEnd(chunk[at])
     this.#bodyLeft = 0
     this.#lastByte = undefined
-    this.#events.onFrame(FRAME_BODY, this.#bodyChannel, last, start, end)
+    this.#events.onFrame(FRAME_BODY, this.#bodyChannel, last, start, end, 0)
   }
 
   /** Returns the size of the payload. */
@@ -235,7 +235,7 @@ export class FrameParser {
 
   #emit(buffer: Buffer, at: number, end: number): void {
     checkEnd(buffer[end])
-    this.#events.onFrame(buffer[at] as number, channelAt(buffer, at), buffer, at + FRAME_HEADER_SIZE, end)
+    this.#events.onFrame(buffer[at] as number, channelAt(buffer, at), buffer, at + FRAME_HEADER_SIZE, end, 0)
   }
 }
 

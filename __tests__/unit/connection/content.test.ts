@@ -212,6 +212,8 @@ describe('an assembly', () => {
     ],
     ['a body beyond the size', () => body(begun(1n), Buffer.from('xy'))],
     ['a body to discard beyond the size', () => body(begun(2n, 1), Buffer.from('xyz'))],
+    ['a part of a frame that goes on beyond the size', () => begun(5n).body(Buffer.from('abcde'), 0, 5, 1)],
+    ['a part of a frame to discard that goes on', () => begun(5n, 1).body(Buffer.from('abcde'), 0, 5, 1)],
     ['a header where a body is discarded', () => whole(begun(2n, 1), header(1n))],
     [
       'a body behind one that was discarded',

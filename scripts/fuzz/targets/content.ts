@@ -20,7 +20,7 @@ import type { Target } from '../target.js'
 const FRAME_MAX = 131_072
 const MAX_BODY = 40_000
 const CHANNEL = 1
-const SINGLE_BYTES_UP_TO = 2048
+const SINGLE_BYTES_UP_TO = 600
 /** What a frame and a copied block may cost beside the bytes that came. */
 const BESIDE = 131_072 + 2 * 8192
 const OPEN_OK = Buffer.from('0100010000000800 14000b00000000ce'.replace(/ /g, ''), 'hex')
@@ -145,8 +145,8 @@ function openChannel(): { scribe: Scribe; parser: FrameParser; push: (chunk: Buf
   }
   const parser = new FrameParser(
     {
-      onFrame: (type, number, buffer, start, end) => {
-        if (number === CHANNEL) channel.onFrame(type, buffer, start, end)
+      onFrame: (type, number, buffer, start, end, rest) => {
+        if (number === CHANNEL) channel.onFrame(type, buffer, start, end, rest)
       },
       roomFor: (number, bytes) => (number === CHANNEL ? channel.roomFor(bytes) : undefined),
     },
