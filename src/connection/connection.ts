@@ -370,9 +370,11 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     else handshake.onMethod(method)
   }
 
+  /** Nothing may follow it: what others have gathered leaves before. */
   #sendClose(replyCode: number, replyText: string): void {
-    this.send('connection.close', { replyCode, replyText, classId: 0, methodId: 0 })
     this.#flush()
+    this.send('connection.close', { replyCode, replyText, classId: 0, methodId: 0 })
+    this.outbox.flushNoMore()
   }
 
   /** Writes what there is. Who has gathered it may throw: that keeps the connection from no end. */

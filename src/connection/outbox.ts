@@ -218,7 +218,7 @@ export class Outbox {
     process.nextTick(this.#onTick)
   }
 
-  /** Writes what there is, unless the transport has asked for a pause. */
+  /** Writes what there is, and what listeners add to it, unless the transport has asked for a pause. */
   flush(): void {
     if (this.#state === 'closed') return
     if (this.#state !== 'congested') this.#state = 'idle'
@@ -226,6 +226,11 @@ export class Outbox {
     const listeners = this.#listeners
     this.#listeners = []
     for (const listener of listeners) listener.onFlush()
+    this.flushNoMore()
+  }
+
+  /** Writes what there is, unless the transport has asked for a pause. Nobody can add to it. */
+  flushNoMore(): void {
     this.#takeSlab(this.writer.buffer, this.writer.start)
     this.#taken = this.writer.start
     this.#writePieces()
