@@ -111,7 +111,9 @@ export class Lanes {
 
   /** A channel for somebody else, if there is one that nobody uses: it is as good as new. */
   giveWay(): Channel | undefined {
-    const lane = this.#idle.pop()
+    let lane = this.#idle.pop()
+    // The broker may have closed it while it was idle.
+    while (lane?.isOpen === false) lane = this.#idle.pop()
     this.#leastIdle = Math.min(this.#leastIdle, this.#idle.length)
     return lane
   }
@@ -120,7 +122,7 @@ export class Lanes {
   onChannelFree(): void {
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       try {
-        const lane = this.#idle.pop() ?? this.#connection.openChannel(NO_LISTENER)
+        const lane = this.giveWay() ?? this.#connection.openChannel(NO_LISTENER)
         this.#waiting.shift()
         this.#use(lane, next)
       } catch (error) {

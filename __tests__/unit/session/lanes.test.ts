@@ -50,6 +50,18 @@ describe('a lane', () => {
     expect(Math.max(...most)).toBe(2)
   })
 
+  test('that the broker closes while it is idle is not used again', async () => {
+    const { client, peer } = await connectToPeer({ operationConcurrency: 1 })
+    await client.queueDeclare('a')
+    const { channel } = await peer.next('queue.declare')
+    peer.closeChannel(channel, 406, 'PRECONDITION_FAILED')
+    await peer.next('channel.close-ok')
+    const [opened] = [await peer.next('channel.open')]
+    expect(opened.channel).toBe(channel)
+    await client.queueDeclare('b')
+    await peer.next('channel.open')
+  })
+
   test('of an abandoned operation is used again when the late reply has come, and not before', async () => {
     const { client, peer } = await connectToPeer({ operationConcurrency: 1 })
     peer.on('queue.declare', () => undefined)
