@@ -164,7 +164,9 @@ export class QueueConsumer {
 
 /** A header as the offset of a message; undefined if it cannot be one. */
 export function offsetOf(header: FieldValue): number | undefined {
-  return typeof header === 'number' && Number.isSafeInteger(header + 1) && header >= 0 ? header : undefined
+  if (typeof header !== 'number' || !Number.isSafeInteger(header) || header < 0) return undefined
+  // The next one has to be an offset, too.
+  return header < Number.MAX_SAFE_INTEGER ? header : undefined
 }
 
 /** The index of the queue whose later consumer has this tag. */
