@@ -13,7 +13,7 @@ const FRAME_MAX = 131_072
 /** What is set aside for a frame that has begun. */
 const AT_ONCE = 131_072
 /** Longer inputs are not cut into single bytes: that would take most of the time. */
-const SINGLE_BYTES_UP_TO = 4096
+const SINGLE_BYTES_UP_TO = 600
 
 /** Frames in order; neighbouring frames of a body are one, since a large one may come in parts. */
 interface Walk {
