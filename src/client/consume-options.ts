@@ -45,7 +45,8 @@ export function readConsumeOptions(
   }
   const own = new Set<string>()
   const isTaken = (tag: string): boolean => own.has(tag) || takenTags.has(tag)
-  const queues = items.map((item: QueueItem, index) => {
+  // Array.from sees the holes of an array, which map steps over.
+  const queues = Array.from(items, (item: QueueItem, index) => {
     const queue = readItem(item)
     const consumerTag = unique(queue.consumerTag ?? `puka.${context.ticket}.${index + 1}`, isTaken)
     own.add(consumerTag)

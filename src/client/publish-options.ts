@@ -3,7 +3,7 @@ import { collectProperties } from '../codec/properties.gen.js'
 import { ArgumentError } from '../errors.js'
 import type { PublishOptions } from '../options.js'
 import type { OutgoingMessage } from '../publishing/message-envelope.js'
-import { checkFlag } from '../util/check.js'
+import { checkFlag, checkText } from '../util/check.js'
 
 /** The delivery modes of AMQP. */
 export const TRANSIENT = 1
@@ -25,6 +25,8 @@ export function readPublish(
   body: string | Uint8Array,
   options: PublishOptions | undefined,
 ): OutgoingMessage {
+  // Its risk is judged before it is encoded.
+  checkText('exchange', exchange)
   if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
     throw new ArgumentError('the body must be a string, a Buffer or a Uint8Array')
   }

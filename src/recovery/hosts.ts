@@ -119,10 +119,12 @@ export class Hosts {
   }
 
   #resolve(urls: string | readonly string[]): readonly ConnectionConfig[] {
-    const list = typeof urls === 'string' ? [urls] : urls
-    if (!Array.isArray(list) || list.length === 0) {
+    const given = typeof urls === 'string' ? [urls] : urls
+    if (!Array.isArray(given) || given.length === 0) {
       throw new ArgumentError('the URL must be a string, several in an array, or a function that gives them')
     }
+    // Array.from fills the holes of an array, which some and map step over.
+    const list: readonly string[] = Array.from(given)
     const own = list.map(url => resolveConfig(url, this.#options))
     if (own.some(({ address }) => (address.tls === undefined) !== (own[0]?.address.tls === undefined))) {
       throw new ArgumentError(
@@ -138,7 +140,8 @@ export class Hosts {
 type UrlFunction = Extract<UrlSource, () => unknown>
 
 function checkHosts(hosts: ClientOptions['hosts'] = []): void {
-  if (!Array.isArray(hosts) || hosts.some(host => typeof host !== 'string' || host === '')) {
+  const all: readonly unknown[] = Array.isArray(hosts) ? Array.from(hosts) : [undefined]
+  if (all.some(host => typeof host !== 'string' || host === '')) {
     throw new ArgumentError('hosts must be an array of strings, each host or host:port')
   }
   for (const [index, host] of hosts.entries()) parseHost(host, false, nameOf(index))

@@ -103,6 +103,7 @@ describe('readConsumeOptions', () => {
     [[], {}],
     ['q', {}],
     [[undefined], {}],
+    [new Array(1), {}],
     [[{ queue: 1 }], {}],
     [[{ queue: 'q', consumerTag: '' }], {}],
     [[{ queue: 'q', arguments: null }], {}],

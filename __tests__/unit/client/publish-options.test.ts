@@ -53,4 +53,13 @@ describe('a publish', () => {
     expect(() => read(options)).toThrow(ArgumentError)
     expect(() => read(options)).toThrow(name)
   })
+
+  test.each([Symbol('e'), null, 5, Object.create(null)])(
+    'is refused with an exchange that is no text',
+    exchange => {
+      const publish = (): unknown => readPublish(exchange as string, 'k', 'body', undefined)
+      expect(publish).toThrow(ArgumentError)
+      expect(publish).toThrow('exchange must be a string')
+    },
+  )
 })

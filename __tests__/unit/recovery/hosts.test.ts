@@ -236,6 +236,8 @@ describe('a new secret', () => {
 describe('what makes no sense is refused at once:', () => {
   test.each<[string, unknown, object]>([
     ['no URL', [], {}],
+    ['a hole in place of a URL', new Array(1), {}],
+    ['a hole in place of a host', 'amqp://a', { hosts: new Array(1) }],
     ['a number', 5, {}],
     ['another scheme', ['amqp://a', 'http://b'], {}],
     ['another order', 'amqp://a', { hostOrder: 'random' }],
