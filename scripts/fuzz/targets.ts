@@ -1,5 +1,6 @@
 /** Owns the list of all targets. */
 import type { Target } from './target.js'
+import { oddArguments } from './targets/arguments.js'
 import { contentAssembly } from './targets/content.js'
 import { methodPayloads } from './targets/methods.js'
 import { parser } from './targets/parser.js'
@@ -16,4 +17,5 @@ export const targets: readonly Target<unknown>[] = [
   messageProperties,
   contentAssembly,
   session,
+  oddArguments,
 ]

@@ -141,6 +141,25 @@ const conversations: [string, string, RegExp][] = [
   ],
 ]
 
+const oddities: [string, string, RegExp][] = [
+  ['an exchange that is a symbol', 'basicPublish 0 symbol', /with ArgumentError/],
+  ['an exchange that cannot be put into words', 'basicPublish 0 bare', /with ArgumentError/],
+  ['a user id that is a symbol', 'basicPublish 3.userId symbol', /with ArgumentError/],
+  ['a timeout that cannot be put into words', 'queueDeclare 1.timeout bare', /with ArgumentError/],
+  ['queues that are holes of an array', 'basicConsumeMulti 0 sparse', /with ArgumentError/],
+  ['URLs that are holes of an array', 'client 0 sparse', /with ArgumentError/],
+  ['consumer arguments that are null', 'basicConsume 1.arguments null', /with ArgumentError/],
+  [
+    'a prefetch count that cannot be put into words',
+    'basicConsume 1.prefetchCount bare',
+    /with ArgumentError/,
+  ],
+]
+
+test.each(oddities)('refused with an ArgumentError: %s', async (_, call, expected) => {
+  expect(await outcomeOf('arguments', `connect\nturn\nwith ${call}`)).toMatch(expected)
+})
+
 test.each(conversations)('%s', async (_, input, expected) => {
   expect(await outcomeOf('session', input)).toMatch(expected)
 })

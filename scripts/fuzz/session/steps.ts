@@ -3,12 +3,13 @@ import { content, frames } from '../grammar.js'
 import { mutateBytes } from '../mutation.js'
 import { formatBytes, parseBytes } from '../notation.js'
 import type { Random } from '../random.js'
+import { oddCall } from './arguments.js'
 
 type Maker = (random: Random) => string
 
 const QUEUES = ['q', 'q', 'q', 'r', 'empty', 'missing']
 const KEYS = ['q', 'q', 'nowhere', 'nack']
-const OPTIONS = ['recovery', 'separate', 'heartbeat', 'offline-fail', 'few', 'few-channels', 'small-frames']
+const OPTIONS = ['separate', 'heartbeat', 'offline-fail', 'few', 'few-channels', 'small-frames']
 const LIMITS = ['abortable', 'timeout']
 const ABOUT = ['basic.publish', 'queue.declare', 'basic.get', 'basic.consume', 'connection.open', '']
 const LONGEST = 60
@@ -52,6 +53,7 @@ const consuming: readonly Maker[] = [
 ]
 const others: readonly Maker[] = [
   () => 'secret',
+  oddCall,
   () => 'abort',
   () => 'look',
   random => `wait ${random.pick([1, 20, 150, 1100, 5000, 40_000])}`,
@@ -86,7 +88,7 @@ function oneStep(random: Random, faulty: number): string {
 /** A conversation: options, the handshake, some steps with turns of the event loop between most of them. */
 export function conversation(random: Random): string[] {
   const faulty = random.pick([3, 10, 25])
-  const steps = [`options${some(random, OPTIONS, 25)}`]
+  const steps = [`options${some(random, ['recovery'], 50)}${some(random, OPTIONS, 20)}`]
   if (random.chance(20)) steps.push(`chunk ${random.pick([1, 3, 7, 100])}`)
   while (random.chance(faulty)) steps.push(oneStep(random, 100))
   steps.push('connect')

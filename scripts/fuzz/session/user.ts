@@ -1,11 +1,12 @@
 /** Owns the user's part in a conversation: a client, its calls by name, its consumers, the messages in hand. */
 import { inspect } from 'node:util'
 import { Client } from '../../../src/client/client.js'
-import type { Consumer } from '../../../src/client/consumer.js'
+import { Consumer } from '../../../src/client/consumer.js'
 import type { Message } from '../../../src/client/message.js'
 import type { ClientOptions } from '../../../src/client-options.js'
 import type { PublishManyMessage } from '../../../src/options.js'
 import { attempt } from '../attempt.js'
+import { callWith } from './arguments.js'
 import { ABORTED, Ledger } from './ledger.js'
 
 /** A call: its words, a number for whatever takes one, and whether it can be given up by `abort`. */
@@ -63,6 +64,11 @@ export const calls: Readonly<Record<string, Call>> = {
   'ack-all': user => user.settle(message => message.ack({ multiple: true })),
   nack: user => user.settle(message => message.nack()),
   reject: user => user.settle(message => message.reject({ requeue: false })),
+  with: ({ ledger, client }, words) => {
+    const given = callWith(client, words)
+    if (given instanceof Consumer) ledger.track('ready', () => given.ready)
+    return given
+  },
   abort: user => user.abort(),
   look: ({ client }) => inspect([client.metrics(), client.state, client.isHealthy]),
 }
