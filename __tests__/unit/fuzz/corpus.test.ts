@@ -120,7 +120,12 @@ const conversations: [string, string, RegExp][] = [
     /disconnect CommandInvalidError/,
   ],
   [
-    'a tune-ok of the client that is lost ends in the timeout',
+    'an open-ok that comes twice in one read is refused',
+    'pass\npass\ntwice\nconnect\nturn',
+    /CommandInvalidError/,
+  ],
+  [
+    'a connection.start that is lost ends in the timeout',
     'drop\nconnect\nturn\nwait 11000',
     /connect TimeoutError/,
   ],

@@ -1,6 +1,6 @@
 /**
  * Owns a broker in memory that answers what it is asked, one for each connection; and its judgement of the client, whose
- * frames have to be in order whatever it gets. Names mean something: a queue `missing` is not there, `empty` has no messages;
+ * frames have to be in order whatever it gets (`client-order.ts`). Names mean something: a queue `missing` is not there, `empty` has no messages;
  * a message to `nowhere` comes back, one to `nack` is refused.
  */
 import {
@@ -23,6 +23,7 @@ import { beginFrame, endFrame } from '../../../src/frame/writer.js'
 import { Reader } from '../../../src/wire/reader.js'
 import { Writer } from '../../../src/wire/writer.js'
 import { demand } from '../errors.js'
+import { ClientOrder } from './client-order.js'
 import type { Wire } from './wire.js'
 
 /** What the broker says during the handshake. */
@@ -41,14 +42,12 @@ export class Broker {
   readonly #writer = new Writer()
   readonly #parser: FrameParser
   #opening: Buffer | undefined = Buffer.alloc(0)
-  /** The channels that the client has opened, and not closed. */
-  readonly #open = new Set<number>()
+  readonly #order = new ClientOrder()
   /** The publishes on a channel in confirm mode, and the deliveries on any. */
   readonly #published = new Map<number, number>()
   readonly #delivered = new Map<number, number>()
   readonly #consumers: { readonly channel: number; readonly tag: string }[] = []
   #content: { readonly channel: number; readonly method: Method; left: number } | undefined
-  #isClosed = false
 
   constructor(wire: Wire, tune: Tune) {
     this.#wire = wire
@@ -130,7 +129,7 @@ export class Broker {
 
   #onFrame(type: number, channel: number, payload: Buffer): void {
     if (type === FRAME_HEARTBEAT) return
-    demand(!this.#isClosed || type === FRAME_METHOD, 'the client sends content after connection.close')
+    demand(!this.#order.isClosed || type === FRAME_METHOD, 'the client sends content after connection.close')
     if (type === FRAME_METHOD) {
       demand(this.#content === undefined, 'the client sends a method within a content')
       const method = decodeMethod(new Reader(payload))
@@ -150,28 +149,11 @@ export class Broker {
 
   #take(channel: number, method: Method): void {
     const { name } = method
-    this.#judge(channel, name)
+    this.#order.take(channel, name)
     if (this.mute) return
     if (name === 'basic.publish') this.#onPublish(channel, method.args)
     else if (isMissing(method)) this.#refuse(channel, name)
     else this.#answer(channel, method)
-  }
-
-  /** Whatever was sent to the client: it uses the channels that it has opened, and none that it has closed. */
-  #judge(channel: number, name: MethodName): void {
-    demand(!this.#isClosed || name === 'connection.close-ok', `${name} comes after connection.close`)
-    if (name === 'connection.close') this.#isClosed = true
-    if (channel === 0) return
-    if (name === 'channel.open') {
-      demand(!this.#open.has(channel), `channel ${channel} is opened a second time`)
-      this.#open.add(channel)
-    } else if (name === 'channel.close') {
-      demand(this.#open.delete(channel), `channel ${channel} is closed and was not open`)
-    } else if (name === 'channel.close-ok') {
-      this.#open.delete(channel)
-    } else {
-      demand(this.#open.has(channel), `${name} comes on channel ${channel}, which is not open`)
-    }
   }
 
   #answer(channel: number, method: Method): void {

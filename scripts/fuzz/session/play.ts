@@ -91,6 +91,7 @@ export class Conversation {
         return this.#turn()
       case 'wait':
         return this.#pass(Math.min(number(0), LONGEST_WAIT))
+      case 'pass':
       case 'drop':
       case 'twice':
       case 'swap':

@@ -64,7 +64,7 @@ const others: readonly Maker[] = [
   random => random.pick(['congest', 'uncongest']),
 ]
 const faults: readonly Maker[] = [
-  random => random.pick(['drop', 'twice', 'swap', 'hold', 'twice']),
+  random => random.pick(['pass', 'pass', 'drop', 'twice', 'swap', 'hold', 'twice']),
   () => 'release',
   random => `cut ${random.below(30)}`,
   random => `hang-up-after ${random.below(30)}`,

@@ -6,7 +6,7 @@ import type { Transport, TransportEvents } from '../../../src/transport-types.js
 
 /** What becomes of the next frame of the broker. */
 export type Fault =
-  | { readonly kind: 'drop' | 'twice' | 'swap' | 'hold' }
+  | { readonly kind: 'pass' | 'drop' | 'twice' | 'swap' | 'hold' }
   | { readonly kind: 'cut' | 'hang-up-after'; readonly bytes: number }
   | { readonly kind: 'flip'; readonly at: number; readonly bits: number }
   | { readonly kind: 'channel'; readonly number: number }
@@ -128,6 +128,9 @@ export class Wire implements Transport {
 
   #spoil(bytes: Buffer, fault: Fault): void {
     switch (fault.kind) {
+      case 'pass':
+        this.#send(bytes)
+        break
       case 'drop':
         break
       case 'twice':
