@@ -19,6 +19,8 @@ export interface Finding {
 
 /** So many inputs with different outcomes are kept. */
 const MOST_KEPT = 1000
+/** So many different outcomes are remembered. */
+const MOST_OUTCOMES = 100_000
 /** So many out of a hundred inputs are made from kept ones. */
 const CHANGED = 60
 /** Milliseconds of processor time after which an input counts as one that takes too long. */
@@ -96,7 +98,7 @@ export class TargetFuzzer<I> {
   }
 
   #keep(input: I, outcome: string): void {
-    if (this.#outcomes.has(outcome)) return
+    if (this.#outcomes.size >= MOST_OUTCOMES || this.#outcomes.has(outcome)) return
     this.#outcomes.add(outcome)
     if (this.#kept.length < MOST_KEPT) this.#kept.push(input)
     else this.#kept[this.#random.below(MOST_KEPT)] = input

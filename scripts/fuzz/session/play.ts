@@ -117,6 +117,15 @@ export class Conversation {
       case 'congest':
         if (wire !== undefined) wire.congested = true
         return
+      case 'hasty':
+        if (wire !== undefined) wire.isHasty = true
+        return
+      case 'break':
+        if (wire !== undefined) wire.isBroken = true
+        return
+      case 'restless':
+        if (wire !== undefined) wire.isRestless = true
+        return
       case 'uncongest':
         return wire?.drain()
       case 'hang-up':

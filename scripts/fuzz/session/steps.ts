@@ -75,6 +75,7 @@ const faults: readonly Maker[] = [
   random => `raw ${formatBytes(Buffer.concat(content(3 + random.below(3), random)).subarray(0, 3000))}`,
   random => random.pick(['hang-up', 'hang-up error']),
   random => random.pick(['mute', 'unmute']),
+  random => random.pick(['hasty', 'hasty', 'break', 'restless']),
   random =>
     `close-channel ${random.below(7)} ${random.pick([404, 406, 403, 0, 541])} ${random.pick(ABOUT)}`.trim(),
   random => `close-connection ${random.pick([320, 541, 505, 501, 200, 0, 404])} ${random.pick(ABOUT)}`.trim(),

@@ -24,6 +24,12 @@ export class Wire implements Transport {
   /** The broker's bytes come in chunks of so many; 0: as they were sent. */
   chunk = 0
   closed = false
+  /** The broker's answer comes while the client still writes. */
+  isHasty = false
+  /** Every method of the transport throws. */
+  isBroken = false
+  /** The transport tells its end twice, and bytes after it. */
+  isRestless = false
   #events: TransportEvents | undefined
   #faults: Fault[] = []
   readonly #remembered: Buffer[] = []
@@ -38,12 +44,15 @@ export class Wire implements Transport {
   }
 
   write(pieces: readonly Uint8Array[]): boolean {
+    if (this.isBroken) throw new Error('the transport is broken')
     const bytes = Buffer.concat(pieces)
     if (!this.closed && this.#ending === undefined) this.onWrite(bytes)
+    if (this.isHasty) void this.deliver()
     return !this.congested
   }
 
   end(): void {
+    if (this.isBroken) throw new Error('the transport is broken')
     this.hangUp()
   }
 
@@ -106,6 +115,10 @@ export class Wire implements Transport {
     if (this.#ending === undefined || this.#due.length > 0 || this.closed) return
     this.closed = true
     events.onClose(this.#ending.error)
+    if (!this.isRestless) return
+    events.onClose(new Error('once more'))
+    events.onData(Buffer.from('once more'))
+    events.onDrain()
   }
 
   #cut(bytes: Buffer): Buffer[] {
