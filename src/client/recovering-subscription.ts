@@ -174,7 +174,7 @@ export class RecoveringSubscription {
       this.#events.onEnd(reason, this.#policy.wasCancelled)
     } else if (!this.#tryingAgain) {
       this.#tryingAgain = true
-      void next.wait(this.#end.signal).then(() => {
+      void next.wait(this.#endSignal).then(() => {
         this.#tryingAgain = false
         this.#begin()
       })
@@ -238,10 +238,14 @@ export class RecoveringSubscription {
 
   async #beginAfter(wait: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const count = this.#count
-    this.#waiting ??= new AbortController()
-    await wait(this.#waiting.signal)
+    await wait(this.#endSignal)
     // Another connection may have come meanwhile.
     if (this.#count === count) this.#begin()
+  }
+
+  get #endSignal(): AbortSignal {
+    this.#waiting ??= new AbortController()
+    return this.#waiting.signal
   }
 
   #rest(cause: SubscriptionEnd, { noStreams }: Resumption): readonly SubscribedQueue[] {
