@@ -2,9 +2,9 @@
  * Owns the playing of a conversation: its steps one by one, then its end, at which nothing may be left open. Knows nothing of
  * how steps are made up.
  */
+import debug from 'debug'
 import type { ClientOptions } from '../../../src/client-options.js'
 import { type MethodName, methods } from '../../../src/codec/methods.gen.js'
-import { debugError } from '../../../src/debug.js'
 import { BrokenInvariant, demand, FuzzError } from '../errors.js'
 import { parseBytes } from '../notation.js'
 import { Broker, type Tune } from './broker.js'
@@ -35,15 +35,18 @@ export class Conversation {
   /** Plays the steps and the end. Throws what does not hold; returns what came of it in a few words. */
   async play(steps: readonly string[]): Promise<string> {
     const logged: unknown[] = []
-    const { enabled, log } = debugError
-    Object.assign(debugError, { enabled: true, log: (...args: unknown[]) => logged.push(args) })
+    const { log } = debug
+    const namespaces = debug.disable()
+    debug.enable('puka:error')
+    debug.log = (...args: unknown[]) => logged.push(args)
     this.#clock.start()
     try {
       for (const step of steps) await this.#step(step)
       await this.#end()
     } finally {
       this.#clock.stop()
-      Object.assign(debugError, { enabled, log })
+      debug.log = log
+      debug.enable(namespaces)
     }
     const { ledger } = this.user
     const [fault] = ledger.faults
