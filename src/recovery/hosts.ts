@@ -125,6 +125,7 @@ export class Hosts {
     }
     // Array.from fills the holes of an array, which some and map step over.
     const list: readonly string[] = Array.from(given)
+    if (list.some(url => typeof url !== 'string')) throw new ArgumentError('every URL must be a string')
     const own = list.map(url => resolveConfig(url, this.#options))
     if (own.some(({ address }) => (address.tls === undefined) !== (own[0]?.address.tls === undefined))) {
       throw new ArgumentError(

@@ -113,7 +113,7 @@ test('bad messages fail, each with its own error, and harm no other', async () =
     for (const error of errors) expect(error).toBeInstanceOf(ArgumentError)
     expect(errors.map(error => (error as Error).message)).toEqual([
       ...new Array(3).fill('publishMany: a message must be an object'),
-      'basicPublish: the body must be a string, a Buffer or a Uint8Array',
+      'basicPublish: exchange must be a string, got undefined',
       'basicPublish: the body must be a string, a Buffer or a Uint8Array',
       expect.stringMatching(/^basicPublish: priority must be /),
       'basicPublish: signal must be an AbortSignal',
