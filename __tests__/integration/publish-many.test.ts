@@ -207,7 +207,7 @@ describe('publishMany', () => {
 
   test('loses no message, and fails none, over a connection that breaks again and again', async () => {
     const proxy = await TcpProxy.start(brokerUrl(), { delay: 4 })
-    const client = await open({ recovery: { initialDelay: 20 } }, proxy.url)
+    const client = await open({ recovery: { initialDelay: 20, maxDelay: 100 } }, proxy.url)
     const queue = await newQueue(client)
     const chaos = new Chaos(client, proxy, 'reset', 100)
     const messages = async function* () {

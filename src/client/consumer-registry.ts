@@ -22,7 +22,7 @@ import { readConsumeOptions } from './consume-options.js'
 import { Consumer, type ConsumerHost } from './consumer.js'
 
 /** So long the rest of the recovery waits for consumers, in milliseconds; slower ones come when they can. */
-const RESUME_TIMEOUT = 5000
+const RESUME_TIMEOUT = 2000
 
 /** So many consumers that have failed are remembered. */
 const MOST_FAILED = 1000
@@ -186,13 +186,24 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
 
   async #resume(): Promise<void> {
     const suspects = this.#running.filter(({ isSuspect }) => isSuspect)
-    const resumed = this.#running.filter(({ isSuspect }) => !isSuspect).map(consumer => consumer.attach())
+    const resumed: Promise<void>[] = []
+    for (const consumer of this.#running) {
+      if (consumer.isSuspect) continue
+      const attached = consumer.attach()
+      // It comes when its queue does.
+      if (!this.#isLate(consumer)) resumed.push(attached)
+    }
     resumed.push(this.#resumeOneByOne(suspects, [...resumed]))
     // A queue that cannot be consumed from for now, such as one without a leader, must not keep the others waiting.
     const done = new AbortController()
     const timeout = sleep(RESUME_TIMEOUT, undefined, { signal: done.signal }).catch(ignore)
     await Promise.race([Promise.all(resumed), timeout])
     done.abort()
+  }
+
+  /** A queue that it consumes from is not back yet. */
+  #isLate({ queues }: Consumer): boolean {
+    return queues.some(queue => this.#topology.pending({ queue }) !== undefined)
   }
 
   /** If one of them brings the connection down again, it is known which. */

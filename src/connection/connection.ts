@@ -114,9 +114,12 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
     this.outbox = new Outbox(config.frameMax, metrics, error => this.#onViolation(asAmqpError(error)))
   }
 
-  /** Connects and shakes hands, once. Rejects with an error that says what went wrong; then nothing is left open. */
-  connect(signal: AbortSignal): Promise<void> {
-    return withinConnectTimeout(this.#config, signal, async giveUp => {
+  /**
+   * Connects and shakes hands, once, within `connectTimeout` from `since` on. Rejects with an error that says what went
+   * wrong; then nothing is left open.
+   */
+  connect(signal: AbortSignal, since = performance.now()): Promise<void> {
+    return withinConnectTimeout(this.#config, since, signal, async giveUp => {
       const transport = await openTransport(this.#config, giveUp)
       this.#transport = transport
       this.outbox.transport = transport

@@ -46,16 +46,18 @@ export function openTransport(
 }
 
 /**
- * Runs an attempt to connect. `giveUp` is aborted by the caller's signal and by `connectTimeout`. Rejects with the
- * signal's reason, or with an error that says what went wrong.
+ * Runs an attempt to connect, which began at `since`. `giveUp` is aborted by the caller's signal and by `connectTimeout`.
+ * Rejects with the signal's reason, or with an error that says what went wrong.
  */
 export async function withinConnectTimeout(
   config: ConnectionConfig,
+  since: number,
   signal: AbortSignal,
   attempt: (giveUp: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const deadline = new AbortController()
-  const timer = setTimeout(() => deadline.abort(), config.connectTimeout)
+  const left = since + config.connectTimeout - performance.now()
+  const timer = setTimeout(() => deadline.abort(), Math.max(0, left))
   const giveUp = eitherSignal(signal, deadline.signal)
   try {
     signal.throwIfAborted()

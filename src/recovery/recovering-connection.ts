@@ -266,8 +266,12 @@ export class RecoveringConnection {
 
   /** A session on which everything is back, at the first host that answers. */
   async #establish(state: Connecting | Reconnecting, signal: AbortSignal): Promise<Open> {
+    const asked = performance.now()
     const candidates = await unlessAborted(this.#hosts.candidates(signal), signal)
-    const session = await openFirst(candidates, signal, config => this.#open(config, signal))
+    // The time of the user's own function is part of the first one's.
+    const session = await openFirst(candidates, signal, config =>
+      this.#open(config, config === candidates[0] ? asked : performance.now(), signal),
+    )
     const open: Open = { name: 'open', session, since: performance.now(), over: defer<void>() }
     try {
       signal.throwIfAborted()
@@ -287,19 +291,22 @@ export class RecoveringConnection {
     }
   }
 
-  async #open(config: ConnectionConfig, signal: AbortSignal): Promise<Session> {
+  async #open(config: ConnectionConfig, since: number, signal: AbortSignal): Promise<Session> {
     const events = {
       onBlocked: (reason: string) => this.#onBlocked(reason),
       onUnblocked: () => this.#onUnblocked(),
       onEnd: (loss: ConnectionLoss) => this.#onEnd(session, loss),
     }
-    const renew: Renewal = async (ended, open) =>
-      this.#hosts.openWithSecrets(await unlessAborted(this.#hosts.renew(config), ended), open)
+    const renew: Renewal = async (ended, open) => {
+      const asked = performance.now()
+      const renewed = await unlessAborted(this.#hosts.renew(config), ended)
+      return this.#hosts.openWithSecrets(renewed, present => open(present, asked))
+    }
     const renewal = config.separatePublishing ? renew : undefined
     let session: Session
     return this.#hosts.openWithSecrets(config, async present => {
       session = new Session(present, events, this.#metrics, renewal, this.#channelLimits)
-      await session.connect(signal)
+      await session.connect(signal, since)
       return session
     })
   }

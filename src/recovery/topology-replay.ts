@@ -81,6 +81,8 @@ export class TopologyReplay {
   run(): Promise<void> {
     this.#all = this.#plan()
     this.#unsettled = this.#all.length
+    // What was on record may have expired.
+    if (this.#unsettled === 0) this.#done.resolve()
     const { suspects } = this.#context
     const suspected = new Set(this.#all.filter(one => suspects.isSuspected(one)))
     const others = this.#all.filter(one => !suspected.has(one) && !one.follows(suspected))

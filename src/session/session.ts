@@ -35,10 +35,13 @@ export interface SessionEvents {
   onEnd(loss: ConnectionLoss): void
 }
 
-/** Opens another connection to the same host, with the credentials of the moment; `open` opens one with a configuration. */
+/**
+ * Opens another connection to the same host, with the credentials of the moment; `open` opens one with a configuration, in
+ * the time that is left from `since` on.
+ */
 export type Renewal = (
   signal: AbortSignal,
-  open: (config: ConnectionConfig) => Promise<Connection>,
+  open: (config: ConnectionConfig, since: number) => Promise<Connection>,
 ) => Promise<Connection>
 
 export class Session
@@ -69,7 +72,7 @@ export class Session
     const openSeparate: OpenSeparate | undefined =
       renew &&
       ((own, signal) =>
-        renew(signal, async renewed => {
+        renew(signal, async (renewed, since) => {
           const connection = new Connection(
             forPublishing(renewed),
             RESERVED_CHANNELS,
@@ -77,15 +80,15 @@ export class Session
             metrics,
             limits.publishing,
           )
-          await connection.connect(signal)
+          await connection.connect(signal, since)
           return connection
         }))
     this.#publishing = new PublishingConnection(this.#connection, openSeparate, this)
   }
 
-  /** Connects, once. Rejects with an error that says what went wrong; then nothing is left open. */
-  connect(signal: AbortSignal): Promise<void> {
-    return this.#connection.connect(signal)
+  /** As {@link Connection.connect}. */
+  connect(signal: AbortSignal, since?: number): Promise<void> {
+    return this.#connection.connect(signal, since)
   }
 
   /** What the broker says of itself. */

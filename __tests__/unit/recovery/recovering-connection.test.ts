@@ -1,5 +1,5 @@
 /** Covers the client's first connection, and the last: which host it takes, its states, and what each means for a call. */
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import type { ClientOptions } from '../../../src/client-options.js'
 import {
   ArgumentError,
@@ -11,6 +11,8 @@ import { BareClient } from '../../support/memory/bare-client.js'
 import { PeerHosts } from '../../support/memory/peer-hosts.js'
 import { turns } from '../../support/memory/scripted-peer.js'
 import { errorOf } from '../../support/outcome.js'
+
+const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
 const OVER = new ConnectionClosedError('over')
 
@@ -71,6 +73,33 @@ describe('connecting', () => {
     hosts.mood = 'up'
     await expect(client.connect()).resolves.toMatchObject({ product: 'peer' })
     await client.close(OVER)
+  })
+
+  test('spends the time that the function takes which gives the URL out of connectTimeout', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] })
+    try {
+      const hosts = new PeerHosts()
+      hosts.mood = 'silent'
+      const urls = async (): Promise<string[]> => {
+        await sleep(80)
+        return ['amqp://a', 'amqp://b']
+      }
+      const client = new BareClient(urls, hosts.transport, { hostOrder: 'fixed', connectTimeout: 100 })
+      const failed = errorOf(client.connect())
+      await jest.advanceTimersByTimeAsync(80)
+      expect(hosts.asked).toHaveLength(1)
+      await jest.advanceTimersByTimeAsync(19)
+      expect(hosts.asked).toHaveLength(1)
+      await jest.advanceTimersByTimeAsync(2)
+      // The next host has all of its time.
+      expect(hosts.asked).toHaveLength(2)
+      await jest.advanceTimersByTimeAsync(98)
+      expect(client.state).toMatchObject({ name: 'connecting' })
+      await jest.advanceTimersByTimeAsync(3)
+      expect(await failed).toMatchObject({ message: expect.stringMatching(/a:5672 within 100 ms.*b:5672/) })
+    } finally {
+      jest.useRealTimers()
+    }
   })
 
   test('is refused at once with a URL or an option that makes no sense', () => {

@@ -137,6 +137,16 @@ describe('a replay', () => {
     expect(told).toEqual([])
   })
 
+  test('is done at once where all that was on record has expired', async () => {
+    const { peer, replayOn, session } = await prepare()
+    let now = 0
+    const record = new TopologyRecord(() => now)
+    declareQueue(record, 'brief', { arguments: { 'x-expires': 1000 } })
+    now = 1000
+    await replayOn(session, record).run()
+    expect(asked(peer)).toEqual([])
+  })
+
   test('says what cannot be sent at all', async () => {
     const { record, session, replayOn, told } = await prepare()
     declareQueue(record, 'q', { arguments: { long: 'x'.repeat(300_000) } })
