@@ -56,10 +56,18 @@ export function isLocked(error: unknown): boolean {
 
 const CHANNEL_CLASS = 20
 const OPEN_METHOD = 10
+/** RabbitMQ names no method, only the user or the node. */
+const TOO_MANY_CHANNELS = /number of channels opened (for|on)/
 
-/** The broker allows this user no further channel (RabbitMQ, "User Limits"). */
-export function isChannelLimit({ replyCode, classId, methodId }: AmqpError): boolean {
-  return replyCode === NOT_ALLOWED && classId === CHANNEL_CLASS && methodId === OPEN_METHOD
+/** The broker allows no further channel, to this user (RabbitMQ, "User Limits") or at all. */
+export function isChannelLimit({ replyCode, classId, methodId, message }: AmqpError): boolean {
+  if (replyCode !== NOT_ALLOWED) return false
+  return (classId === CHANNEL_CLASS && methodId === OPEN_METHOD) || TOO_MANY_CHANNELS.test(withoutNames(message))
+}
+
+/** The broker ended the connection over a request, and would do so again: what it asks for is at fault. */
+export function isRequestFault(reason: AmqpError): boolean {
+  return isConnectionFault(reason) && !isChannelLimit(reason)
 }
 
 /** What RabbitMQ says where a queue exists and cannot be reached: its node is down, or its process has stopped or is moving. */

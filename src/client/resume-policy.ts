@@ -13,7 +13,7 @@ import {
   PreconditionFailedError,
 } from '../errors.js'
 import type { ConsumeMultiOptions } from '../options.js'
-import { isConnectionFault, MAX_CONNECTION_FAULTS, timeMayCure } from '../reply-codes.js'
+import { isRequestFault, MAX_CONNECTION_FAULTS, timeMayCure } from '../reply-codes.js'
 import type { SubscribedQueue } from '../session/queue-consumer.js'
 import type { SubscriptionEnd } from '../session/subscription-types.js'
 import { ignore } from '../util/promise.js'
@@ -196,7 +196,7 @@ export class ResumePolicy {
     const reason = error.cause instanceof AmqpError ? error.cause : error
     const blamed = this.#blamed
     this.#blamed = []
-    if (wasReady || !isConnectionFault(reason)) return false
+    if (wasReady || !isRequestFault(reason)) return false
     const { classId = 0, methodId = 0 } = reason
     const isAmong = blamed.some(({ ticket }) => ticket === this.#context.ticket)
     // The broker names a method that is none of this consumer's.

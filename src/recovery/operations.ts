@@ -5,7 +5,7 @@
 import { type ErrorContext, ResourceError } from '../errors.js'
 import { type ConnectionLoss, connectionLost, withContext } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
-import { isConnectionFault, MAX_CONNECTION_FAULTS } from '../reply-codes.js'
+import { isRequestFault, MAX_CONNECTION_FAULTS } from '../reply-codes.js'
 import type { Session } from '../session/session.js'
 import { type Outcome, Ticket, type TicketCounter, type TicketListener } from '../ticket.js'
 import { checkAbortOptions } from '../util/abort.js'
@@ -139,7 +139,7 @@ class Operation<T> {
     if (this.#attempt === undefined) return
     this.#attempt.over = true
     this.#attempt = undefined
-    if (isConnectionFault(loss.reason)) this.#connectionFaults++
+    if (isRequestFault(loss.reason)) this.#connectionFaults++
     const mayRepeat = this.#task.repeatable && this.#connectionFaults < MAX_CONNECTION_FAULTS
     if (!mayRepeat || this.#isAmong(loss.blamed)) this.end(loss)
   }

@@ -4,7 +4,7 @@
  * declared anew, or until another connection that has lasted is lost. Knows nothing of requests.
  */
 import type { ConnectionLoss } from '../operation-errors.js'
-import { isChannelLimit, isConnectionFault } from '../reply-codes.js'
+import { isRequestFault } from '../reply-codes.js'
 import type { Restoration } from './restoration.js'
 
 /** A request of the replay whose answer is not there. */
@@ -35,7 +35,7 @@ export class TopologySuspects {
 
   /** A connection ended while requests were on their way. Returns which part is why, if that is known. */
   judge({ reason, blamed }: ConnectionLoss, requests: readonly ReplayRequest[]): Restoration | undefined {
-    if (!isConnectionFault(reason) || isChannelLimit(reason)) return undefined
+    if (!isRequestFault(reason)) return undefined
     const named = requests.filter(request => blamed.some(({ ticket }) => ticket === request.ticket))
     // Somebody else is meant.
     if (named.length === 0 && blamed.length > 0) return undefined

@@ -6,10 +6,12 @@
 import { type Channel, ChannelListener, type Reply } from '../connection/channel.js'
 import type { Connection } from '../connection/connection.js'
 import type { Request } from '../connection/request.js'
-import { ConnectionClosedError, type ErrorContext, ResourceError } from '../errors.js'
+import { type AmqpError, ConnectionClosedError, type ErrorContext, ResourceError } from '../errors.js'
+import { connectionLost } from '../operation-errors.js'
 import type { Outcome } from '../ticket.js'
 import { Deque } from '../util/deque.js'
 import { Slots, type Task } from '../util/slots.js'
+import { tellAll } from '../util/tell-all.js'
 
 /** How long lanes may stand idle before they are closed. */
 const IDLE_MS = 500
@@ -21,6 +23,7 @@ const NO_LISTENER = new ChannelListener()
 
 /** Somebody who waits for a lane. Must not throw. */
 interface Waiting {
+  readonly context: ErrorContext
   take(lane: Channel): void
   fail(error: unknown): void
 }
@@ -68,7 +71,8 @@ export class Lanes {
       ticket.fail(error)
       leave()
     }
-    this.#acquire(ticket.context, {
+    this.#acquire({
+      context: ticket.context,
       fail,
       take: lane => {
         // An abandoned request keeps its lane until the reply has come: the lane is then as good as new.
@@ -99,7 +103,8 @@ export class Lanes {
   room(context: ErrorContext): Promise<void> | undefined {
     if (!this.#mayWait) return undefined
     return new Promise((resolve, reject) => {
-      this.#acquire(context, {
+      this.#acquire({
+        context,
         fail: reject,
         take: lane => {
           this.#giveBack(lane)
@@ -122,7 +127,7 @@ export class Lanes {
   onChannelFree(): void {
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       try {
-        const lane = this.giveWay() ?? this.#connection.openChannel(NO_LISTENER)
+        const lane = this.giveWay() ?? this.#connection.openChannel(NO_LISTENER, next)
         this.#waiting.shift()
         this.#use(lane, next)
       } catch (error) {
@@ -133,12 +138,11 @@ export class Lanes {
     }
   }
 
-  /** The connection is gone. */
-  end(): void {
+  /** The connection is gone: those that wait end as those on a channel do. */
+  end(reason: AmqpError): void {
     clearTimeout(this.#timer)
     this.#idle.length = 0
-    // They learn the reason from the connection.
-    this.onChannelFree()
+    tellAll(this.#waiting.drain(), ({ context, fail }) => fail(connectionLost(reason, context)))
   }
 
   /** There will be a channel: another lane is given back, or a channel is being closed. */
@@ -147,7 +151,7 @@ export class Lanes {
   }
 
   /** Hands over an idle lane, or a new one; if the connection has no channel left, as soon as there is one. */
-  #acquire(context: ErrorContext, waiting: Waiting): void {
+  #acquire(waiting: Waiting): void {
     const idle = this.giveWay()
     if (idle !== undefined) {
       this.#use(idle, waiting)
@@ -155,7 +159,7 @@ export class Lanes {
     }
     let lane: Channel
     try {
-      lane = this.#connection.openChannel(NO_LISTENER, { context })
+      lane = this.#connection.openChannel(NO_LISTENER, waiting)
     } catch (error) {
       if (error instanceof ResourceError && this.#mayWait) this.#waiting.push(waiting)
       else waiting.fail(error)

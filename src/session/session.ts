@@ -225,12 +225,14 @@ export class Session
   }
 
   onEnd({ reason, blamed }: ConnectionLoss): void {
-    this.#lanes.end()
     this.#subscriptions.clear()
     this.#getting.end()
     this.#reportIdle()
     this.#publishing.end(reason)
-    this.#events.onEnd({ reason: this.#loss ?? reason, blamed })
+    const loss = this.#loss ?? reason
+    this.#events.onEnd({ reason: loss, blamed })
+    // As with those on a channel, whoever repeats a request knows by now that this try of it is over.
+    this.#lanes.end(loss)
   }
 
   /** An error in what was published is no fault of an operation: those end with ConnectionBrokenError instead. */
