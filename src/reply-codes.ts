@@ -62,7 +62,9 @@ const TOO_MANY_CHANNELS = /number of channels opened (for|on)/
 /** The broker allows no further channel, to this user (RabbitMQ, "User Limits") or at all. */
 export function isChannelLimit({ replyCode, classId, methodId, message }: AmqpError): boolean {
   if (replyCode !== NOT_ALLOWED) return false
-  return (classId === CHANNEL_CLASS && methodId === OPEN_METHOD) || TOO_MANY_CHANNELS.test(withoutNames(message))
+  return (
+    (classId === CHANNEL_CLASS && methodId === OPEN_METHOD) || TOO_MANY_CHANNELS.test(withoutNames(message))
+  )
 }
 
 /** The broker ended the connection over a request, and would do so again: what it asks for is at fault. */

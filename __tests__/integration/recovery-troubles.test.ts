@@ -45,7 +45,8 @@ describe('an exclusive queue that the lost connection still holds', () => {
     const { client, link, troubles, recoveries } = await openWeak()
     const held = await newQueue(client, { exclusive: true })
     const plain = await newQueue(client)
-    const messages = iterate(client.basicConsume(plain, { noAck: true }))
+    const consumer = client.basicConsume(plain, { noAck: true })
+    const messages = iterate(consumer)
     await client.basicPublish('', held, 'opens the connection for publishes')
     const old = link.connections
     const delayed = once(client, 'topologyDelayed')
@@ -55,6 +56,7 @@ describe('an exclusive queue that the lost connection still holds', () => {
     const publishes = numbers(5).map(text => client.basicPublish('', held, text))
     const declared = client.queueDeclare(held, { passive: true })
     expect(await delayed).toMatchObject([{ kind: 'queue', name: held }, { name: 'TimeoutError' }])
+    await eventually(() => consumer.state.name === 'running')
     // The broker takes the consumer of the lost connection for alive, too, and gives it one of two messages.
     await client.basicPublish('', plain, 'alive')
     expect(await nextText(client, plain, messages)).toBe('alive')

@@ -16,7 +16,15 @@ import {
   ResourceError,
   ResourceLockedError,
 } from '../../src/errors.js'
-import { isConnectionFault, isLocked, isRefusal, isUnavailable, timeMayCure } from '../../src/reply-codes.js'
+import {
+  isChannelLimit,
+  isConnectionFault,
+  isLocked,
+  isRefusal,
+  isRequestFault,
+  isUnavailable,
+  timeMayCure,
+} from '../../src/reply-codes.js'
 
 const lost = new ConnectionBrokenError('the broker hung up')
 
@@ -25,6 +33,32 @@ describe('the end of a connection', () => {
     expect(isConnectionFault(new CommandInvalidError('unknown type', { replyCode: 503 }))).toBe(true)
     expect(isConnectionFault(new ConnectionForcedError('shutdown', { replyCode: 320 }))).toBe(false)
     expect(isConnectionFault(lost)).toBe(false)
+  })
+})
+
+describe('a limit on channels', () => {
+  const CHANNEL_OPEN = { classId: 20, methodId: 10 }
+
+  test.each([
+    ['names channel.open', 'NOT_ALLOWED - no', CHANNEL_OPEN, true],
+    ['names the user', "number of channels opened for user 'u' has reached the maximum", {}, true],
+    ['names the node', "number of channels opened on node 'rabbit@a' has reached the limit", {}, true],
+    [
+      'is about connections',
+      "connection refused for user 'u': user connection limit (1) is reached",
+      {},
+      false,
+    ],
+    ['has it in a name', "vhost 'number of channels opened for ' not found", {}, false],
+  ])('is known by what the broker says: it %s', (_, message, method, isLimit) => {
+    const error = new NotAllowedError(message, { replyCode: 530, ...method })
+    expect(isChannelLimit(error)).toBe(isLimit)
+    expect(isRequestFault(error)).toBe(!isLimit)
+  })
+
+  test('has no other code', () => {
+    expect(isChannelLimit(new InternalError('no', { replyCode: 541, ...CHANNEL_OPEN }))).toBe(false)
+    expect(isRequestFault(lost)).toBe(false)
   })
 })
 

@@ -7,9 +7,9 @@ export class ChannelLimit {
   /** So many channels there may be. */
   count = Number.POSITIVE_INFINITY
 
-  /** The broker has refused another one beside so many. */
+  /** The broker has refused another one beside so many. What is known already may be less, and holds. */
   learn(count: number): void {
-    this.count = count
+    this.count = Math.max(0, Math.min(this.count, count))
   }
 
   /** It may be different by now. */

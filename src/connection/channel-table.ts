@@ -1,6 +1,6 @@
 /**
  * Owns the channels of a connection by their numbers: a number that was used before is given out first, and reserved
- * ones are opened only by number.
+ * ones are opened only by number, whatever is known of the limits of the user: others have to make room for them.
  */
 import type { AmqpError, ErrorContext } from '../errors.js'
 import { tellAll } from '../util/tell-all.js'
@@ -34,7 +34,19 @@ export class ChannelTable {
 
   /** The broker has refused a channel beside those that it has opened. */
   onRefused(): void {
-    this.#limit.learn(this.open.filter(channel => channel?.isAccepted).length)
+    const isNeeded = this.open.some(
+      channel => channel?.isAccepted === false && channel.number <= this.#reserved,
+    )
+    this.#limit.learn(this.#accepted - (isNeeded ? 1 : 0))
+  }
+
+  /** There has to be room for one more channel of this user: on this connection or another one. */
+  leaveRoom(): void {
+    this.#limit.learn(Math.min(this.#accepted, this.#limit.count) - 1)
+  }
+
+  get #accepted(): number {
+    return this.open.filter(channel => channel?.isAccepted).length
   }
 
   /** Takes a number that is free, or undefined if there is none. */

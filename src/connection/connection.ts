@@ -168,8 +168,8 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
         `channel ${reserved} is beyond the ${this.#channels.max} that the broker allows (channelMax)`,
       )
     }
-    // An idle one makes room for one that has to have its number.
-    if (reserved !== undefined && this.#channels.isFull) this.#giveWay().close(NOT_NEEDED)
+    // An idle one makes room for one that has to have its number. If there is none, the broker decides.
+    if (reserved !== undefined && this.#channels.isFull) this.#events.giveWay()?.close(NOT_NEEDED)
     const number = reserved ?? this.#channels.takeNumber()
     if (number === undefined) return this.#takeOver(listener)
     const channel = new Channel(number, this, listener)
@@ -181,6 +181,11 @@ export class Connection implements FrameEvents, ChannelHost, ControlHost, Handsh
   onChannelClosed(channel: Channel): void {
     this.#channels.remove(channel.number)
     this.#events.onChannelFree()
+  }
+
+  /** The user has no channel left for another connection, which needs it more than this one does. */
+  leaveRoom(): void {
+    this.#channels.leaveRoom()
   }
 
   #takeOver(listener: ChannelListener): Channel {

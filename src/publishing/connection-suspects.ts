@@ -5,7 +5,7 @@
 import { BASIC_PUBLISH } from '../codec/methods.gen.js'
 import type { AmqpError } from '../errors.js'
 import { withContext } from '../operation-errors.js'
-import { isConnectionFault } from '../reply-codes.js'
+import { isRequestFault } from '../reply-codes.js'
 import type { PendingPublish } from './pending-publish.js'
 import type { PublishRisks } from './publish-risk.js'
 
@@ -21,7 +21,7 @@ export class ConnectionSuspects {
 
   /** A connection ended with these in flight that the broker may not have dealt with. */
   add(publishes: readonly PendingPublish[], reason: AmqpError): void {
-    if (!isConnectionFault(reason) || !isOfPublish(reason)) return
+    if (!isRequestFault(reason) || !isOfPublish(reason)) return
     for (const publish of publishes) {
       publish.connectionFaults++
       this.#suspects.push(publish)

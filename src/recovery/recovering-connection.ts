@@ -9,9 +9,9 @@ import { ChannelLimits } from '../connection/channel-limit.js'
 import type { ConnectionConfig } from '../connection/connection-config.js'
 import type { Metrics } from '../connection/metrics.js'
 import { debugRecovery } from '../debug.js'
-import { type AmqpError, ArgumentError, ConnectionBrokenError, ConnectionClosedError } from '../errors.js'
+import { AmqpError, ArgumentError, ConnectionBrokenError, ConnectionClosedError } from '../errors.js'
 import type { ConnectionLoss } from '../operation-errors.js'
-import { isConnectionFault, isRefusal } from '../reply-codes.js'
+import { isChannelLimit, isRefusal } from '../reply-codes.js'
 import { type Renewal, Session } from '../session/session.js'
 import { unlessAborted } from '../util/abort.js'
 import { checkFlag } from '../util/check.js'
@@ -354,7 +354,7 @@ export class RecoveringConnection {
     } else {
       this.#parts.detach(loss)
       // The next connection may have more channels, if it was not over these that this one ended.
-      if (performance.now() - state.since >= RELEARN_AFTER && !isConnectionFault(loss.reason)) {
+      if (performance.now() - state.since >= RELEARN_AFTER && !isOverChannels(loss.reason)) {
         this.#channelLimits.forget()
       }
       this.#await(loss.reason)
@@ -387,6 +387,12 @@ export class RecoveringConnection {
     this.#parts.end(loss)
     this.#closed.resolve()
   }
+}
+
+/** The connection has ended over a channel too many, or the one for publishing has. */
+function isOverChannels(reason: AmqpError): boolean {
+  const { cause } = reason
+  return isChannelLimit(reason) || (cause instanceof AmqpError && isChannelLimit(cause))
 }
 
 function givenUp(attempts: number, error: Error): AmqpError {

@@ -17,7 +17,7 @@ import {
   type PublishSession,
   RESERVED_CHANNELS,
 } from '../publishing/publisher.js'
-import { isConnectionFault } from '../reply-codes.js'
+import { isChannelLimit, isConnectionFault } from '../reply-codes.js'
 import type { Outcome } from '../ticket.js'
 import { type Deferred, defer } from '../util/promise.js'
 import { tellAll } from '../util/tell-all.js'
@@ -237,6 +237,7 @@ export class Session
 
   /** An error in what was published is no fault of an operation: those end with ConnectionBrokenError instead. */
   onPublishingLost(reason: AmqpError): void {
+    if (isChannelLimit(reason)) this.#connection.leaveRoom()
     if (!isConnectionFault(reason)) {
       this.#connection.drop(reason)
       return

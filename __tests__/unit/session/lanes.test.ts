@@ -3,9 +3,10 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { ConnectionBrokenError, NotFoundError, ResourceError } from '../../../src/index.js'
 import { quiet } from '../../../src/util/promise.js'
 import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
+import { closeRecoveringClients, recoveringClient } from '../../support/memory/recovering-client.js'
 import { turns } from '../../support/memory/scripted-peer.js'
 
-afterEach(closeClients)
+afterEach(() => Promise.all([closeClients(), closeRecoveringClients()]))
 
 describe('a lane', () => {
   test('has one operation at a time', async () => {
@@ -198,6 +199,18 @@ describe('basicGet', () => {
 })
 
 describe('operations that wait', () => {
+  test('for a channel are repeated on the next connection as those on a channel are', async () => {
+    const { client, hosts, peer } = await recoveringClient({ channelMax: 4, operationConcurrency: 5 })
+    peer.on('queue.declare', () => undefined)
+    const pending = ['a', 'b', 'c'].map(name => client.queueDeclare(name, { durable: true }))
+    await peer.next('queue.declare')
+    expect(peer.all('channel.open')).toHaveLength(2)
+    peer.hangUp()
+    await Promise.all(pending)
+    const declared = hosts.peers.at(-1)?.all('queue.declare') ?? []
+    expect(declared.map(({ method: { args } }) => args.queue)).toEqual(['a', 'b', 'c'])
+  })
+
   test('all reject when the connection is lost', async () => {
     const { client, peer } = await connectToPeer({ operationConcurrency: 1, maxPendingOperations: 5 })
     peer.on('queue.declare', () => undefined)
