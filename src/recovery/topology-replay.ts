@@ -4,16 +4,15 @@
  * stop the rest.
  */
 import type { TopologyEntity } from '../client-state.js'
-import type { ArgsOf, Method, SynchronousName } from '../codec/methods.gen.js'
-import { encodeRequest } from '../connection/request.js'
+import type { ArgsOf } from '../codec/methods.gen.js'
 import { debugRecovery } from '../debug.js'
 import { AmqpError, ConnectionClosedError, InternalError, NotFoundError, TimeoutError } from '../errors.js'
 import { isUnavailable, timeMayCure } from '../reply-codes.js'
 import type { Session } from '../session/session.js'
-import { Ticket, type TicketCounter } from '../ticket.js'
+import type { TicketCounter } from '../ticket.js'
 import { pause, settledWithin } from '../util/pause.js'
 import { type Deferred, defer, quiet } from '../util/promise.js'
-import { Slots } from '../util/slots.js'
+import { type ReplayRequest, ReplayRequests } from './replay-requests.js'
 import { Restoration, type RestorationPlan } from './restoration.js'
 import type {
   ExchangeArgs,
@@ -22,7 +21,7 @@ import type {
   RecordedQueue,
   TopologyRecord,
 } from './topology-record.js'
-import type { ReplayRequest, TopologySuspects } from './topology-suspects.js'
+import type { TopologySuspects } from './topology-suspects.js'
 
 /** What a replay tells. */
 export interface ReplayEvents {
@@ -44,10 +43,6 @@ export interface ReplayContext {
   readonly patience: number
 }
 
-/** So many requests are on their way at once: a handful, since each takes a channel. */
-const CONCURRENCY = 8
-/** Milliseconds after which the rest does not wait for an answer any more. */
-const SLOW = 1000
 /** Milliseconds between two attempts to bring back what the broker refuses for now. */
 const RETRY_PAUSE = 500
 /** Milliseconds for which publishes and operations wait for what is late. */
@@ -58,11 +53,10 @@ export class TopologyReplay {
   readonly #context: ReplayContext
   readonly #record: TopologyRecord
   readonly #session: Session
-  readonly #slots = new Slots(CONCURRENCY)
+  readonly #requests: ReplayRequests
   /** What was reported: what is tried again is not reported twice. */
   readonly #reported = new Set<string>()
   readonly #late = new Set<Restoration>()
-  readonly #requests = new Set<ReplayRequest>()
   readonly #over = new AbortController()
   readonly #started = performance.now()
   #all: readonly Restoration[] = []
@@ -74,6 +68,7 @@ export class TopologyReplay {
     this.#context = context
     this.#record = context.record
     this.#session = session
+    this.#requests = new ReplayRequests(context.counter, context.patience, session)
     void quiet(this.#done.promise)
   }
 
@@ -98,7 +93,7 @@ export class TopologyReplay {
 
   /** What is on its way. */
   get requests(): readonly ReplayRequest[] {
-    return [...this.#requests]
+    return this.#requests.all
   }
 
   /** Resolves when nothing is late any more, or everything has had its time: then tells what is. */
@@ -170,7 +165,7 @@ export class TopologyReplay {
         subject: args,
         before: [],
         isWanted: () => record.hasExchange(args.exchange),
-        act: self => this.#call('exchange.declare', args, self),
+        act: self => this.#requests.make('exchange.declare', args, self),
       })
       exchanges.set(args.exchange, restoration)
     }
@@ -191,7 +186,7 @@ export class TopologyReplay {
         subject: args,
         before: [exchanges.get(args.source), exchanges.get(args.destination)],
         isWanted: () => record.hasExchangeBinding(args),
-        act: self => this.#call('exchange.bind', args, self),
+        act: self => this.#requests.make('exchange.bind', args, self),
       })
     }
     for (const args of record.queueBindings) {
@@ -272,12 +267,12 @@ export class TopologyReplay {
 
   async #declareQueue(name: string, { args, serverNamed }: RecordedQueue, one?: Restoration): Promise<void> {
     if (!serverNamed) {
-      await this.#call('queue.declare', args, one)
+      await this.#requests.make('queue.declare', args, one)
       return
     }
     // Only a queue that was deleted with the connection needs another name.
     if (!args.exclusive && (await this.#exists(args, one))) return
-    const reply = await this.#call('queue.declare', { ...args, queue: '' }, one)
+    const reply = await this.#requests.make('queue.declare', { ...args, queue: '' }, one)
     if (reply.name !== 'queue.declare-ok') return
     this.#record.renameQueue(name, reply.args.queue)
     this.#context.events.onQueueRenamed(name, reply.args.queue)
@@ -285,7 +280,7 @@ export class TopologyReplay {
 
   async #exists(args: ArgsOf<'queue.declare'>, one?: Restoration): Promise<boolean> {
     try {
-      await this.#call('queue.declare', { ...args, passive: true }, one)
+      await this.#requests.make('queue.declare', { ...args, passive: true }, one)
       return true
     } catch (error) {
       if (error instanceof NotFoundError && !isUnavailable(error)) return false
@@ -297,7 +292,7 @@ export class TopologyReplay {
   async #rebindQueue(args: QueueBinding, one: Restoration): Promise<void> {
     const queue = this.#record.nameOf(args.queue)
     try {
-      await this.#call('queue.bind', { ...args, queue }, one)
+      await this.#requests.make('queue.bind', { ...args, queue }, one)
     } catch (error) {
       if (!(error instanceof NotFoundError) || this.#lost || !this.#record.mayVanish({ ...args, queue })) {
         throw error
@@ -308,19 +303,19 @@ export class TopologyReplay {
 
   #declareExchange(args: ExchangeArgs): Promise<void> {
     return this.#attempt({ kind: 'exchange', name: args.exchange }, () =>
-      this.#call('exchange.declare', args),
+      this.#requests.make('exchange.declare', args),
     )
   }
 
   #bindExchange(args: ExchangeBinding): Promise<void> {
     return this.#attempt(bindingOf(args.source, args.destination, args.routingKey), () =>
-      this.#call('exchange.bind', args),
+      this.#requests.make('exchange.bind', args),
     )
   }
 
   #bindQueue(args: QueueBinding): Promise<void> {
     return this.#attempt(bindingOf(args.exchange, args.queue, args.routingKey), () =>
-      this.#call('queue.bind', args),
+      this.#requests.make('queue.bind', args),
     )
   }
 
@@ -341,42 +336,6 @@ export class TopologyReplay {
     debugRecovery('%s does not come back: %s', name, error)
     const reason = error instanceof AmqpError ? error : new InternalError(String(error), { cause: error })
     this.#context.events.onTopologyError(entity, reason)
-  }
-
-  /** Makes a request when its turn comes. Where the broker takes long to answer, others have their turn meanwhile. */
-  #call<N extends SynchronousName>(name: N, args: ArgsOf<N>, one?: Restoration): Promise<Method> {
-    return new Promise((resolve, reject) => {
-      this.#slots.run(leave => {
-        const { patience, counter } = this.#context
-        const ticket = new Ticket<Method>(counter.next(), 'recovery', { timeout: Math.max(1, patience) })
-        const request = one === undefined ? undefined : { ticket: ticket.id, restoration: one }
-        if (request !== undefined) this.#requests.add(request)
-        const slow = setTimeout(() => {
-          const text = `${name} was not answered within ${SLOW} ms`
-          one?.delay(new TimeoutError(text))
-          free()
-        }, SLOW)
-        let isFree = false
-        const free = (): void => {
-          clearTimeout(slow)
-          if (isFree) return
-          isFree = true
-          leave()
-        }
-        const done = (): void => {
-          if (request !== undefined) this.#requests.delete(request)
-          free()
-        }
-        ticket.promise.then(resolve, reject)
-        try {
-          const encoded = encodeRequest(name, args, this.#session.frameMax)
-          this.#session.callNow(ticket, encoded, ({ method }) => method, done)
-        } catch (error) {
-          ticket.reject(error)
-          done()
-        }
-      })
-    })
   }
 }
 

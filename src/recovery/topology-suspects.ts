@@ -5,13 +5,8 @@
  */
 import type { ConnectionLoss } from '../operation-errors.js'
 import { isRequestFault } from '../reply-codes.js'
+import type { ReplayRequest } from './replay-requests.js'
 import type { Restoration } from './restoration.js'
-
-/** A request of the replay whose answer is not there. */
-export interface ReplayRequest {
-  readonly ticket: number
-  readonly restoration: Restoration
-}
 
 export class TopologySuspects {
   /** The records of those that are tried alone. */
