@@ -125,10 +125,12 @@ describe('a cluster whose nodes are killed', () => {
       const second = nodes[(nodes.indexOf(first) + 1) % nodes.length] as PrivateNode
       producer.gap.mark()
       taker.gap.mark()
-      const recovered = once(client, 'recovered')
+      const lost = once(client, 'disconnect')
       const began = performance.now()
       await Promise.all([first.kill(), second.kill()])
-      await recovered
+      await lost
+      // The queue may be late until its nodes are back.
+      await eventually(() => client.isOpen)
       const reconnected = performance.now() - began
       // It has a connection, though the queue has no leader.
       await client.exchangeDeclare('amq.direct', { passive: true })
