@@ -4,7 +4,9 @@ import type { Channel } from '../../../src/connection/channel.js'
 import { ChannelLimit, ChannelLimits } from '../../../src/connection/channel-limit.js'
 import { ChannelTable } from '../../../src/connection/channel-table.js'
 
-afterEach(() => jest.useRealTimers())
+afterEach(() => {
+  jest.useRealTimers()
+})
 
 /** A channel in a table: open, and accepted by the broker or not yet. */
 const channel = (number: number, isAccepted: boolean): Channel =>
