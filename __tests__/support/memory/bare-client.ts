@@ -37,6 +37,7 @@ export class BareClient {
     const all = { transport, heartbeat: 0, ...options }
     const limits = resolveConfig(undefined, all)
     const counter = new TicketCounter()
+    const failsOffline = options.whileOffline === 'fail'
     const tell = (text: string): void => this.#tell(text)
     this.topology = new TopologyRecovery(counter, () => this.#connection.patience, {
       onQueueRenamed: (from, to) => tell(`renamed ${from} ${to}`),
@@ -46,7 +47,7 @@ export class BareClient {
     })
     this.#publisher = new Publisher(
       counter,
-      limits,
+      { ...limits, failsOffline },
       this.#metrics,
       {
         onReturned: ({ message }) => tell(`returned ${message.body}`),
@@ -56,7 +57,7 @@ export class BareClient {
     )
     this.#operations = new Operations(counter, {
       maxWaiting: limits.maxPendingOperations,
-      failsOffline: false,
+      failsOffline,
       pending: names => this.topology.pending(names),
     })
     const { grace } = this.topology

@@ -1,12 +1,15 @@
 /** Covers what goes out: the order of bytes, one write per tick, congestion, hooks, and the end. */
-import { describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import { Metrics } from '../../../src/connection/metrics.js'
 import { Outbox } from '../../../src/connection/outbox.js'
 import { ArgumentError, ResourceError } from '../../../src/errors.js'
 import { turns } from '../../support/memory/scripted-peer.js'
-import { eventually } from '../../support/outcome.js'
 import { bytes } from '../../support/wire/vectors.js'
+
+afterEach(() => {
+  jest.useRealTimers()
+})
 
 const ACK = '01 0001 0000000d 003c 0050 0000000000000001 00 ce'
 
@@ -167,10 +170,12 @@ describe('what may be gathered', () => {
   })
 
   test('waits some milliseconds, where it may', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] })
     const { writes } = gathered('gatherLonger')
-    await turns(2)
+    await turns(3)
     expect(writes).toEqual([])
-    await eventually(() => writes.length > 0)
+    jest.runOnlyPendingTimers()
+    await turns(1)
     expect(writes).toEqual([bytes(ACK)])
   })
 

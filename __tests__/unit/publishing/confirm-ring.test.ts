@@ -65,10 +65,8 @@ describe('a confirm ring', () => {
       ring.add(tag)
       ring.confirm(tag, false, () => undefined)
     }
-    const before = performance.now()
+    // To copy the old entries each time takes a minute, which is longer than a test may last.
     for (let round = 0; round < 10_000; round++) expect(take(ring, 1, true)).toEqual(round === 0 ? [1] : [])
-    // To copy the old entries each time took a minute.
-    expect(performance.now() - before).toBeLessThan(5000)
     expect(ring.size).toBe(old - 1)
   })
 
