@@ -1,6 +1,6 @@
 /**
  * Covers a cluster of three nodes, a quorum queue, a producer and a consumer: the node that the client is on is killed,
- * comes back, the next one is killed, and so on round.
+ * comes back, the next one is killed, and so on round; and one is killed while another one hangs.
  */
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -116,7 +116,7 @@ describe('a cluster whose nodes are killed', () => {
   )
 
   test(
-    'two of three at once, leaves a queue without a leader: what can wait waits, and nobody is given up',
+    'while another one hangs, leave a queue without a leader: what can wait waits, and nobody is given up',
     async () => {
       const client = await openInTurn()
       const traffic = await startTraffic(client, 'minority')
@@ -127,14 +127,17 @@ describe('a cluster whose nodes are killed', () => {
       taker.gap.mark()
       const lost = once(client, 'disconnect')
       const began = performance.now()
-      await Promise.all([first.kill(), second.kill()])
+      // Not killed as well: RabbitMQ 4.3.6 may not bring its queue back from that (docs/reliability.md).
+      second.suspend()
+      await first.kill()
       await lost
       // The queue may be late until its nodes are back.
       await eventually(() => client.isOpen)
       const reconnected = performance.now() - began
       // It has a connection, though the queue has no leader.
       await client.exchangeDeclare('amq.direct', { passive: true })
-      await Promise.all([first.restart(), second.restart()])
+      second.resume()
+      await first.restart()
       await producer.more(200, 2 * MINUTE)
       await eventually(() => taker.missing(producer.confirmed).length < 200, 2 * MINUTE)
       measured('without a majority', {

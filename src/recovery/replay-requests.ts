@@ -20,6 +20,8 @@ export interface ReplayRequest {
 const CONCURRENCY = 8
 /** Milliseconds after which the rest does not wait for an answer any more. */
 const SLOW = 1000
+/** Milliseconds after which a request without an answer is made again; twice as many for each one after it. */
+const FIRST_TIMEOUT = 10_000
 
 export class ReplayRequests {
   readonly #counter: TicketCounter
@@ -44,7 +46,9 @@ export class ReplayRequests {
   make<N extends SynchronousName>(name: N, args: ArgsOf<N>, one?: Restoration): Promise<Method> {
     return new Promise((resolve, reject) => {
       this.#slots.run(leave => {
-        const ticket = new Ticket<Method>(this.#counter.next(), 'recovery', { timeout: this.#timeout })
+        const timeout =
+          one === undefined || !isRepeatable(name, args) ? this.#timeout : this.#nextTimeout(one)
+        const ticket = new Ticket<Method>(this.#counter.next(), 'recovery', { timeout })
         const request = one === undefined ? undefined : { ticket: ticket.id, restoration: one }
         if (request !== undefined) this.#pending.add(request)
         const slow = setTimeout(() => {
@@ -74,4 +78,14 @@ export class ReplayRequests {
       })
     })
   }
+
+  /** A node that hung may never answer what it was asked meanwhile, and answers when it is asked again. */
+  #nextTimeout(one: Restoration): number {
+    return Math.min(FIRST_TIMEOUT * 2 ** one.timeouts, Math.max(1, one.deadline - performance.now()))
+  }
+}
+
+/** Each queue that the broker names is another one. */
+function isRepeatable<N extends SynchronousName>(name: N, args: ArgsOf<N>): boolean {
+  return name !== 'queue.declare' || !('queue' in args) || args.queue !== ''
 }

@@ -25,6 +25,10 @@ export class Restoration {
   /** It is late: it waits for something that is, or the broker refuses it for now, or does not answer. */
   isLate = false
   isSettled = false
+  /** How often the broker has not answered in time. */
+  timeouts = 0
+  /** When it is given up at the latest, on the clock of `performance.now()`. */
+  deadline = Number.POSITIVE_INFINITY
   /** Why it is late. */
   error: Error | undefined
   readonly #settled: Deferred<void> = defer<void>()

@@ -204,7 +204,7 @@ export class TopologyReplay {
   /** Brings one back, over and over while time may help. Never rejects. */
   async #restore(one: Restoration): Promise<void> {
     await one.turn()
-    const since = performance.now()
+    one.deadline = performance.now() + this.#context.patience
     for (;;) {
       if (this.#lost) {
         this.#done.reject(this.#session.endReason)
@@ -216,8 +216,9 @@ export class TopologyReplay {
         break
       } catch (error) {
         if (this.#lost) continue
-        const elapsed = performance.now() - since
-        if (!timeMayCure(error) || elapsed >= this.#context.patience) {
+        const isUnanswered = error instanceof TimeoutError
+        if (isUnanswered) one.timeouts++
+        if (!(isUnanswered || timeMayCure(error)) || performance.now() >= one.deadline) {
           this.#report(one.entity, error)
           break
         }

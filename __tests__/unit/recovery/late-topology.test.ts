@@ -194,3 +194,20 @@ test('many queues that are late keep none of the healthy ones waiting', async ()
       .some(({ method: { args } }) => args.queue === 'well'),
   ).toBe(true)
 })
+
+test('a queue whose declaration is never answered comes back when it is declared again', async () => {
+  const { client, hosts, peer, told, heard } = await recoveringClient()
+  await client.queueDeclare('late')
+  let asked = 0
+  hosts.prepare = next => {
+    agree(next)
+    next.on('queue.declare', ({ channel }) => {
+      if (++asked > 1)
+        next.send(channel, 'queue.declare-ok', { queue: 'late', messageCount: 0, consumerCount: 0 })
+    })
+  }
+  peer.hangUp()
+  await client.basicPublish('', 'late', 'x')
+  await heard('recovered')
+  expect([asked, told.slice(1)]).toEqual([2, ['queue late is late', 'recovered']])
+})
