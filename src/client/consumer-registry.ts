@@ -44,6 +44,8 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
   readonly #topology: TopologyRecovery
   readonly #connection: () => RecoveringConnection
   #session: Session | undefined
+  /** Aborted when the session is over. */
+  #over = new AbortController()
 
   readonly #onEnded: (consumer: Consumer, error: unknown) => void
 
@@ -99,17 +101,20 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
 
   attach(session: Session): Promise<void> | undefined {
     this.#session = session
+    this.#over = new AbortController()
     return this.#consumers.size === 0 ? undefined : this.#resume()
   }
 
   /** Each consumer is told by its channel; what the broker meant, by this. */
   detach({ blamed }: ConnectionLoss): void {
     this.#session = undefined
+    this.#over.abort()
     tellAll(this.#consumers, consumer => consumer.blame(blamed))
   }
 
   end({ reason }: ConnectionLoss): void {
     this.#session = undefined
+    this.#over.abort()
     tellAll(this.#consumers, consumer => consumer.fail(reason))
   }
 
@@ -186,6 +191,7 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
 
   async #resume(): Promise<void> {
     const suspects = this.#running.filter(({ isSuspect }) => isSuspect)
+    suspects.sort((one, other) => one.resumePause - other.resumePause)
     const resumed: Promise<void>[] = []
     for (const consumer of this.#running) {
       if (consumer.isSuspect) continue
@@ -193,7 +199,11 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
       // It comes when its queue does.
       if (!this.#isLate(consumer)) resumed.push(attached)
     }
-    resumed.push(this.#resumeOneByOne(suspects, [...resumed]))
+    const prompt = suspects.filter(({ resumePause }) => resumePause === 0)
+    const promptlyResumed = this.#resumeOneByOne(prompt, [...resumed])
+    resumed.push(promptlyResumed)
+    const later = suspects.filter(suspect => !prompt.includes(suspect))
+    void this.#resumeOneByOne(later, [promptlyResumed])
     // A queue that cannot be consumed from for now, such as one without a leader, must not keep the others waiting.
     const done = new AbortController()
     const timeout = sleep(RESUME_TIMEOUT, undefined, { signal: done.signal }).catch(ignore)
@@ -211,6 +221,8 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
     const session = this.#session
     await Promise.all(others)
     for (const suspect of suspects) {
+      const { resumePause } = suspect
+      if (resumePause > 0) await sleep(resumePause, undefined, { signal: this.#over.signal }).catch(ignore)
       if (this.#session !== session) return
       await suspect.attach()
     }

@@ -210,6 +210,11 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     return this.#subscription.isSuspect
   }
 
+  /** @internal For how many milliseconds it is not to begin on a new connection. */
+  get resumePause(): number {
+    return this.#subscription.resumePause
+  }
+
   /** @internal The broker ended the connection over one of these requests. */
   blame(blamed: readonly ErrorContext[]): void {
     this.#subscription.blame(blamed)

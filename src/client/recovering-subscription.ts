@@ -97,6 +97,11 @@ export class RecoveringSubscription {
     return this.#policy.isSuspect
   }
 
+  /** For how many milliseconds it is not to begin on a new connection. */
+  get resumePause(): number {
+    return this.#policy.pause
+  }
+
   /** It does not consume, since nothing is wanted. */
   get isPaused(): boolean {
     return this.#paused

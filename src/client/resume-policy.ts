@@ -45,6 +45,9 @@ const FRUITLESS_PAUSES = [0, 250, 750] as const
 const LEAST_AFTER_CANCEL = 200
 /** Milliseconds between two attempts to come back that are refused for a reason that time may cure. */
 const RETRY_PAUSE = 500
+/** Milliseconds before the next try after a connection was ended over it: twice as many each time, up to a limit. */
+const FIRST_FAULT_PAUSE = 250
+const LONGEST_FAULT_PAUSE = 30_000
 /** A consumer that was back for so many milliseconds has overcome what kept it away before. */
 const CALM = 10_000
 const AT_ONCE: Resumption = { wait: () => Promise.resolve(), noStreams: [] }
@@ -63,8 +66,11 @@ export class ResumePolicy {
   #refusedSince: number | undefined
   /** When it came back last. */
   #readyAt: number | undefined
-  /** How often in a row a connection was ended as it began. */
+  /** How often in a row, and since when, a connection was ended as it began. */
   #faults = 0
+  #faultySince: number | undefined
+  /** When it may begin again, since each try may cost a connection. */
+  #notBefore = 0
   /** The requests that the end of the connection may be about. */
   #blamed: readonly ErrorContext[] = []
   /** It has been running. */
@@ -87,6 +93,11 @@ export class ResumePolicy {
     return this.#cancellation !== undefined
   }
 
+  /** For how many milliseconds it is not to begin on a new connection. */
+  get pause(): number {
+    return Math.max(0, this.#notBefore - performance.now())
+  }
+
   onDelivery(): void {
     this.#fruitless = 0
     this.#refusedSince = undefined
@@ -96,6 +107,7 @@ export class ResumePolicy {
     this.#readyAt = performance.now()
     this.#refusals = 0
     this.#faults = 0
+    this.#faultySince = undefined
     this.isSuspect = false
     this.#hasRun = true
     this.#cancellation = undefined
@@ -203,9 +215,19 @@ export class ResumePolicy {
     if ((classId !== 0 || methodId !== 0) && !isAmong) return false
     const isAlone = isAmong && blamed.every(({ ticket }) => ticket === this.#context.ticket)
     // That the broker fails (541) over what has worked before is no proof: the queue may be about to go, or to move.
-    if (isAlone && !(this.#hasRun && reason instanceof InternalError)) return true
+    const mayRecover = this.#hasRun && reason instanceof InternalError
+    if (isAlone && !mayRecover) return true
     this.isSuspect = true
-    return ++this.#faults > MAX_CONNECTION_FAULTS
+    this.#faults++
+    return mayRecover ? !this.#isWorthAnother() : this.#faults > MAX_CONNECTION_FAULTS
+  }
+
+  /** The broker fails for now, and ends the connection each time: there are few tries, within the same patience. */
+  #isWorthAnother(): boolean {
+    const now = performance.now()
+    this.#faultySince ??= now
+    this.#notBefore = now + Math.min(LONGEST_FAULT_PAUSE, FIRST_FAULT_PAUSE * 2 ** (this.#faults - 1))
+    return now - this.#faultySince < this.#host.patience
   }
 }
 

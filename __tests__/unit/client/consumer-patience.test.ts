@@ -119,3 +119,55 @@ describe('where the next connection has fewer channels', () => {
     expect(consumers[1]?.state.name).toBe('ended')
   })
 })
+
+describe('a consumer over which the broker fails in a way that ends the connection', () => {
+  /** Ends the connection over consumers of `sick`, so many times in all; lets on all others. */
+  function failOver(hosts: PeerHosts, times: number): () => number {
+    let asked = 0
+    hosts.prepare = peer =>
+      peer.on('basic.consume', ({ channel, method: { args } }) => {
+        if (args.queue === 'sick' && asked++ < times)
+          peer.closeConnection(541, 'INTERNAL_ERROR - noproc', 'basic.consume')
+        else peer.send(channel, 'basic.consume-ok', { consumerTag: args.consumerTag })
+      })
+    return () => asked
+  }
+
+  test('comes back when the broker does not fail any more, and others run meanwhile', async () => {
+    const { client, hosts, peer } = await start()
+    const [sick, well] = [client.basicConsume('sick'), client.basicConsume('well')]
+    await Promise.all([sick.ready, well.ready])
+    const asked = failOver(hosts, 4)
+    const wasReady: boolean[] = []
+    client.on('recovered', () => wasReady.push(well.state.name === 'running'))
+    peer.hangUp()
+    await eventually(() => asked() === 5 && sick.state.name === 'running')
+    expect(wasReady).not.toContain(false)
+    expect(client.isHealthy).toBe(true)
+  })
+
+  test('costs fewer and fewer connections, and ends with the error of the broker when its patience is over', async () => {
+    const { client, hosts, peer } = await start({ patience: 1000 })
+    const consumer = client.basicConsume('sick')
+    await consumer.ready
+    const asked = failOver(hosts, Number.POSITIVE_INFINITY)
+    const ended = once(client, 'consumerEnded')
+    peer.hangUp()
+    expect(await ended).toEqual([consumer, expect.objectContaining({ replyCode: 541 })])
+    // At once, and after pauses of 250, 500 and 1,000 ms.
+    expect(asked()).toBe(4)
+  })
+
+  test('begins at no later time when the client is closed', async () => {
+    const { client, hosts, peer } = await start()
+    const consumer = client.basicConsume('sick')
+    await consumer.ready
+    const asked = failOver(hosts, Number.POSITIVE_INFINITY)
+    const ended = once(client, 'consumerEnded')
+    peer.hangUp()
+    await eventually(() => asked() === 2 && client.isOpen)
+    await client.close()
+    await ended
+    expect(asked()).toBe(2)
+  })
+})
