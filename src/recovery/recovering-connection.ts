@@ -192,8 +192,9 @@ export class RecoveringConnection {
     if (state.name === 'connecting' || state.name === 'reconnecting') {
       state.abort.abort(reason)
       state.connected.reject(reason)
-      this.#hosts.secrets.fail(reason)
     }
+    // One may wait that was given to the present connection, too.
+    this.#hosts.secrets.fail(reason)
     const closed = sessionOf(state)?.close(reason)
     this.#parts.end({ reason, blamed: [] })
     if (state.name === 'open') state.over.resolve()
@@ -254,10 +255,10 @@ export class RecoveringConnection {
   }
 
   #giveUp(state: Connecting | Reconnecting, error: unknown): void {
-    this.#hosts.secrets.fail(error)
     if (state.name === 'reconnecting') {
       this.#finish({ reason: givenUp(this.#attempts.made, error as Error), blamed: [] })
     } else {
+      this.#hosts.secrets.fail(error)
       // The first attempts may be repeated by another call.
       this.#state = { name: 'idle' }
       state.connected.reject(error)
@@ -384,6 +385,7 @@ export class RecoveringConnection {
     this.#state = { name: 'closed', reason: loss.reason, done: this.#closed.promise }
     if (state.name === 'open') state.over.resolve()
     if (state.name === 'reconnecting') state.connected.reject(loss.reason)
+    this.#hosts.secrets.fail(loss.reason)
     this.#parts.end(loss)
     this.#closed.resolve()
   }

@@ -1,7 +1,10 @@
 /** Covers a new secret that does not get through: whose error that is. */
 import { afterEach, expect, test } from '@jest/globals'
+import { Client } from '../../../src/client/client.js'
 import { ArgumentError, ConnectionBrokenError, ConnectionClosedError } from '../../../src/errors.js'
 import { closeClients, connectToPeer } from '../../support/memory/peer-client.js'
+import { PeerHosts } from '../../support/memory/peer-hosts.js'
+import { errorOf } from '../../support/outcome.js'
 
 afterEach(closeClients)
 
@@ -25,6 +28,33 @@ test('updateSecret tells its own name where the connection is lost over it, or i
   await rejects
   await expect(closed.client.updateSecret('new')).rejects.toMatchObject({ operation: 'updateSecret' })
 })
+
+test.each(['closed', 'lost'] as const)(
+  'updateSecret ends where the connection is %s that was to take a secret which had waited for it',
+  async end => {
+    const hosts = new PeerHosts()
+    let updated: Promise<Error> | undefined
+    hosts.prepare = peer => {
+      peer.on('connection.update-secret', () => undefined)
+      peer.on('connection.open', () => {
+        // The credentials are sent by now.
+        updated = errorOf(client.updateSecret('new'))
+        peer.send(0, 'connection.open-ok', {})
+      })
+    }
+    const client = new Client('amqp://a', { transport: hosts.transport, heartbeat: 0, recovery: false })
+    await client.connect()
+    const peer = await hosts.next()
+    await peer.next('connection.update-secret')
+    if (end === 'lost') peer.hangUp()
+    else await client.close()
+    expect(await updated).toMatchObject({
+      name: end === 'lost' ? 'ConnectionBrokenError' : 'ConnectionClosedError',
+      operation: 'updateSecret',
+    })
+    await client.close()
+  },
+)
 
 test.each([
   [5, 'refresh'],

@@ -140,6 +140,11 @@ const conversations: [string, string, RegExp][] = [
     /connect ok/,
   ],
   [
+    'a secret that waits for its first connection ends with the client',
+    'connect\nconsume empty 1 end requeue\nsecret',
+    /secret ConnectionClosedError/,
+  ],
+  [
     'a reply that comes twice ends the connection',
     'connect\nturn\ntwice\ntwice\nqueue q\nturn',
     /disconnect CommandInvalidError/,
