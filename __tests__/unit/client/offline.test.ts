@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { Client } from '../../../src/client/client.js'
 import { ArgumentError, ConnectionBrokenError } from '../../../src/index.js'
+import { quiet } from '../../../src/util/promise.js'
 import { PeerHosts } from '../../support/memory/peer-hosts.js'
 import { agree, closeRecoveringClients, recoveringClient } from '../../support/memory/recovering-client.js'
 import { eventually } from '../../support/outcome.js'
@@ -109,6 +110,31 @@ describe('a lower limit on frames on the next connection', () => {
     await heard('recovered')
     expect(hosts.peers).toHaveLength(2)
     expect(told.filter(text => text.startsWith('disconnect'))).toHaveLength(1)
+  })
+
+  test('rejects a publish that does not fit it, in flight or waiting, and nothing else', async () => {
+    const { client, peer, hosts, heard, told } = await recoveringClient()
+    peer.on('basic.publish', () => undefined)
+    const headers = { note: 'x'.repeat(5000) }
+    const inFlight = quiet(client.basicPublish('', 'q', 'wide', { headers }))
+    const narrow = [client.basicPublish('', 'q', 'one'), client.basicPublish('', 'q', 'y'.repeat(20_000))]
+    await peer.several('basic.publish', 3)
+    hosts.peerOptions = { tune: { frameMax: 4096 } }
+    peer.hangUp()
+    await heard('disconnect CONNECTION_BROKEN')
+    const waiting = quiet(client.basicPublish('', 'q', 'wide', { headers }))
+    narrow.push(client.basicPublish('', 'q', 'two'))
+    await Promise.all(narrow)
+    await heard('recovered')
+    const text = /^basicPublish: the properties and headers take \d+ bytes, but must fit one frame of 4096$/
+    for (const wide of [inFlight, waiting]) {
+      await expect(wide).rejects.toMatchObject({ constructor: ArgumentError, operation: 'basicPublish' })
+      await expect(wide).rejects.toThrow(text)
+    }
+    const bodies = hosts.peers.flatMap(one => (one === peer ? [] : one.all('basic.publish')))
+    expect(bodies.map(({ body }) => body.length)).toEqual([3, 20_000, 3])
+    expect(client.metrics()).toMatchObject({ pendingPublishes: 0, reconnects: 1 })
+    expect(told.filter(one => one.startsWith('disconnect'))).toHaveLength(1)
   })
 
   test('leaves out a part of the topology that does not fit it, and tells', async () => {

@@ -152,6 +152,56 @@ describe('lanes', () => {
   })
 })
 
+describe('a connection without another channel', () => {
+  /** Two of them are for publishing: the client has two more, or one beside a consumer. */
+  const fourChannels = () => connectToPeer({ channelMax: 4 })
+
+  test('gives an idle lane to a consumer, as it is', async () => {
+    const { client, peer } = await fourChannels()
+    await Promise.all(['a', 'b'].map(name => client.queueDeclare(name)))
+    await client.basicConsume('q').ready
+    expect(peer.all('channel.open')).toHaveLength(2)
+    expect(peer.all('channel.close')).toHaveLength(0)
+    const [consuming] = peer.all('basic.consume')
+    await client.queueDeclare('c')
+    expect([3, 4]).toContain(consuming?.channel)
+    expect(peer.all('queue.declare').at(-1)?.channel).toBe(7 - (consuming?.channel ?? 0))
+  })
+
+  test('gives nobody a lane that the broker has closed while it was idle', async () => {
+    const { client, peer } = await fourChannels()
+    await Promise.all(['a', 'b'].map(name => client.queueDeclare(name)))
+    peer.closeChannel(4, 406, 'PRECONDITION_FAILED')
+    peer.closeChannel(3, 406, 'PRECONDITION_FAILED')
+    await peer.several('channel.close-ok', 2)
+    await client.basicConsume('q').ready
+    expect(peer.all('channel.open')).toHaveLength(3)
+  })
+
+  test('lets a get wait until a lane is free, and no longer', async () => {
+    const { client, peer } = await fourChannels()
+    await client.basicConsume('q').ready
+    peer.on('queue.declare', () => undefined)
+    peer.on('basic.get', ({ channel }) => peer.send(channel, 'basic.get-empty', {}))
+    const declared = client.queueDeclare('a')
+    const { channel } = await peer.next('queue.declare')
+    const got = client.basicGet('q')
+    await turns()
+    expect(peer.all('basic.get')).toHaveLength(0)
+    peer.send(channel, 'queue.declare-ok', { queue: 'a', messageCount: 0, consumerCount: 0 })
+    await declared
+    expect(await got).toBeNull()
+    expect(peer.all('basic.get').map(one => one.channel)).toEqual([channel])
+    expect(peer.all('channel.open')).toHaveLength(2)
+  })
+
+  test('refuses a get at once where consumers have all channels', async () => {
+    const { client } = await fourChannels()
+    await Promise.all([client.basicConsume('a').ready, client.basicConsume('b').ready])
+    await expect(client.basicGet('q')).rejects.toBeInstanceOf(ResourceError)
+  })
+})
+
 describe('basicGet', () => {
   test('has a lane for each queue: what fails for one touches no message of another', async () => {
     const { client, peer } = await connectToPeer()
