@@ -57,9 +57,13 @@ export class RecoverableList {
     onAttached()
   }
 
-  /** Everything is attached: resolves when all of it is back, or will not be; undefined if it is. Never rejects. */
+  /** Everything is attached: resolves when all of it is back, or will not be; undefined if it is. Never throws or rejects. */
   complete(): Promise<unknown> | undefined {
-    const late = this.#parts.map(part => part.complete?.()).filter(promise => promise !== undefined)
+    const late: Promise<unknown>[] = []
+    tellAll(this.#parts, part => {
+      const promise = part.complete?.()
+      if (promise !== undefined) late.push(promise)
+    })
     return late.length === 0 ? undefined : Promise.all(late)
   }
 

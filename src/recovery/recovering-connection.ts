@@ -16,6 +16,7 @@ import { type Renewal, Session } from '../session/session.js'
 import { unlessAborted } from '../util/abort.js'
 import { checkFlag } from '../util/check.js'
 import { type Deferred, defer, quiet } from '../util/promise.js'
+import { tellAll } from '../util/tell-all.js'
 import { planRecovery, type RecoveryPlan } from './backoff.js'
 import { ConnectAttempts } from './connect-attempts.js'
 import { Hosts, openFirst } from './hosts.js'
@@ -244,7 +245,7 @@ export class RecoveringConnection {
       onAttempt: (attempt: number, delay: number, error: Error): void => {
         state.attempt = attempt
         state.error = error
-        this.#events.onReconnecting({ attempt, delay, host: this.#hosts.next, error })
+        this.#tell(events => events.onReconnecting({ attempt, delay, host: this.#hosts.next, error }))
       },
       connect: (signal: AbortSignal): Promise<Open> => this.#establish(state, signal),
     }
@@ -317,13 +318,14 @@ export class RecoveringConnection {
     const { session } = open
     this.#state = open
     if (state.name === 'connecting') {
-      this.#events.onConnect(session.info)
+      this.#tell(events => events.onConnect(session.info))
     } else {
       debugRecovery('back at attempt %d', state.attempt)
       this.#metrics.reconnects++
       const rest = this.#parts.complete()
-      if (rest === undefined) this.#events.onRecovered(session.info)
-      else void rest.then(() => this.#state === open && this.#events.onRecovered(session.info))
+      const recovered = (): void => this.#tell(events => events.onRecovered(session.info))
+      if (rest === undefined) recovered()
+      else void rest.then(() => this.#state === open && recovered())
     }
     // An alarm may have ended while there was no connection.
     if (session.blocked === undefined) this.#onUnblocked()
@@ -334,13 +336,13 @@ export class RecoveringConnection {
   #onBlocked(reason: string): void {
     if (reason === this.#toldBlocked) return
     this.#toldBlocked = reason
-    this.#events.onBlocked(reason)
+    this.#tell(events => events.onBlocked(reason))
   }
 
   #onUnblocked(): void {
     if (this.#toldBlocked === undefined) return
     this.#toldBlocked = undefined
-    this.#events.onUnblocked()
+    this.#tell(events => events.onUnblocked())
   }
 
   #onEnd(session: Session, loss: ConnectionLoss): void {
@@ -351,7 +353,7 @@ export class RecoveringConnection {
       this.#parts.detach(loss)
     } else if (this.#plan === undefined) {
       this.#finish(loss)
-      this.#events.onDisconnect(loss.reason)
+      this.#tell(events => events.onDisconnect(loss.reason))
     } else {
       this.#parts.detach(loss)
       // The next connection may have more channels, if it was not over these that this one ended.
@@ -359,9 +361,14 @@ export class RecoveringConnection {
         this.#channelLimits.forget()
       }
       this.#await(loss.reason)
-      this.#events.onDisconnect(loss.reason)
+      this.#tell(events => events.onDisconnect(loss.reason))
       state.over.resolve()
     }
+  }
+
+  /** What a listener throws must not look like a failed attempt: that would start another loop beside this one. */
+  #tell(tell: (events: RecoveryEvents) => void): void {
+    tellAll([this.#events], tell)
   }
 
   /** Another connection is needed. */
