@@ -168,16 +168,6 @@ describe('a connection without another channel', () => {
     expect(peer.all('queue.declare').at(-1)?.channel).toBe(7 - (consuming?.channel ?? 0))
   })
 
-  test('gives nobody a lane that the broker has closed while it was idle', async () => {
-    const { client, peer } = await fourChannels()
-    await Promise.all(['a', 'b'].map(name => client.queueDeclare(name)))
-    peer.closeChannel(4, 406, 'PRECONDITION_FAILED')
-    peer.closeChannel(3, 406, 'PRECONDITION_FAILED')
-    await peer.several('channel.close-ok', 2)
-    await client.basicConsume('q').ready
-    expect(peer.all('channel.open')).toHaveLength(3)
-  })
-
   test('lets a get wait until a lane is free, and no longer', async () => {
     const { client, peer } = await fourChannels()
     await client.basicConsume('q').ready
