@@ -59,6 +59,8 @@ export class ScriptedPeer {
   congested = false
   /** The client has let go of its transport. */
   clientGone = false
+  /** Called once, when the connection is over, whoever has ended it. */
+  onGone: () => void = () => undefined
   readonly #client: Transport
   readonly #server: Transport
   readonly #answers = new Map<MethodName, Answer>()
@@ -84,6 +86,7 @@ export class ScriptedPeer {
       onDrain: () => undefined,
       onClose: () => {
         this.clientGone = true
+        this.onGone()
       },
     })
   }
