@@ -63,6 +63,8 @@ export class ModelBroker {
   readonly bindings = new Map<string, ModelBinding>()
   /** Why what was there is not, by `queue NAME`, `exchange NAME`, `binding SOURCE -> DESTINATION (KEY)`. */
   readonly absences = new Map<string, Absence>()
+  /** What was ever deleted by somebody, or has expired. */
+  readonly removed = new Set<string>()
   #names = 0
 
   declareExchange(name: string, autoDelete: boolean): void {
@@ -72,7 +74,7 @@ export class ModelBroker {
 
   deleteExchange(name: string, why: Absence): void {
     if (!this.exchanges.delete(name)) return
-    this.absences.set(`exchange ${name}`, why)
+    this.#miss(`exchange ${name}`, why)
     for (const binding of [...this.bindings.values()]) {
       if (binding.source === name || (binding.kind === 'exchange' && binding.destination === name))
         this.#dropBinding(binding, why)
@@ -110,7 +112,7 @@ export class ModelBroker {
     if (queue === undefined) return
     clearTimeout(queue.lease)
     this.queues.delete(name)
-    this.absences.set(`queue ${name}`, why)
+    this.#miss(`queue ${name}`, why)
     for (const binding of [...this.bindings.values()]) {
       if (binding.kind === 'queue' && binding.destination === name) this.#dropBinding(binding, why)
     }
@@ -199,11 +201,16 @@ export class ModelBroker {
   #dropBinding(binding: ModelBinding, why: Absence): void {
     const key = bindingKey(binding)
     this.bindings.delete(key)
-    this.absences.set(key, why)
+    this.#miss(key, why)
     const { source } = binding
     if (this.exchanges.get(source) !== true) return
     const isBound = [...this.bindings.values()].some(other => other.source === source)
     if (!isBound) this.deleteExchange(source, why)
+  }
+
+  #miss(part: string, why: Absence): void {
+    this.absences.set(part, why)
+    if (why !== 'connection') this.removed.add(part)
   }
 
   #reached(exchange: string): string[] {
