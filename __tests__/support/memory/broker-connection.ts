@@ -108,7 +108,8 @@ export class BrokerConnection {
   }
 
   #inTurn(received: Received): void {
-    if (this.#isOver && received.method.name !== 'connection.close-ok') return
+    // Both sides may close at once: each answers the other one.
+    if (this.#isOver && !received.method.name.startsWith('connection.close')) return
     const channel = this.#channels.get(received.channel)
     if (channel?.backlog !== undefined) {
       channel.backlog.push(() => this.#inTurn(received))
