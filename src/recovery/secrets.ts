@@ -2,7 +2,8 @@
  * Owns the secrets that take the place of the password: which one is used first, which one instead where the broker refuses
  * that, and those that wait for a connection to take them. Knows nothing of how a connection is made.
  */
-import { AmqpError, ConnectionForcedError } from '../errors.js'
+import { CONNECTION_UPDATE_SECRET } from '../codec/methods.gen.js'
+import { AmqpError } from '../errors.js'
 import { type Deferred, defer } from '../util/promise.js'
 
 /** What takes a new secret on an open connection. */
@@ -110,9 +111,9 @@ export class Secrets {
   }
 }
 
-/** The broker has ended the connection over a secret, and not since it shuts down. */
+/** The broker has ended the connection over a secret: RabbitMQ names the method. Any other end says nothing of it. */
 export function isSecretRefused(error: unknown): boolean {
-  return (
-    error instanceof AmqpError && error.replyCode !== undefined && !(error instanceof ConnectionForcedError)
-  )
+  if (!(error instanceof AmqpError)) return false
+  const { classId = 0, methodId = 0 } = error
+  return ((classId << 16) | methodId) === CONNECTION_UPDATE_SECRET
 }

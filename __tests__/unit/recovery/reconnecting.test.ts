@@ -182,6 +182,21 @@ describe('a lost connection', () => {
     expect(triedWith(hosts)).toEqual(['new'])
   })
 
+  test.each([
+    [503, 'exchange.declare'],
+    [530, undefined],
+    [541, undefined],
+  ] as const)(
+    'that the broker ends over another request (%s, %s) is made anew with the new secret',
+    async (code, about) => {
+      const { client, hosts, peer } = await connectedBareClient({}, 'amqp://u:old@a')
+      peer.on('connection.update-secret', () => peer.closeConnection(code, 'over something else', about))
+      letIn(hosts, ['new'])
+      await client.updateSecret('new', 'refresh')
+      expect(triedWith(hosts)).toEqual(['new'])
+    },
+  )
+
   test('takes a secret that comes meanwhile, or refuses it, and is made with what was good', async () => {
     const { client, hosts, peer, heard } = await connectedBareClient({}, 'amqp://u:old@a')
     hosts.mood = 'down'

@@ -10,6 +10,8 @@ import { isSecretRefused, Secrets } from '../../../src/recovery/secrets.js'
 import { quiet } from '../../../src/util/promise.js'
 
 const NONE: ReadonlySet<string> = new Set()
+/** The method that RabbitMQ names where it refuses a secret on an open connection: connection.update-secret. */
+const OVER_SECRET = { classId: 10, methodId: 70 }
 const REFUSAL = new AccessRefusedError('ACCESS_REFUSED - Login was refused', { replyCode: 403 })
 
 /** A secret that the broker has taken on an open connection. */
@@ -119,7 +121,7 @@ describe('a secret that waits', () => {
   test('fails where the broker ends the connection over it', async () => {
     const secrets = new Secrets()
     const taken = quiet(secrets.wait('new', 'expired', secrets.nextCall()))
-    const refused = new NotAllowedError('NOT_ALLOWED - new secret', { replyCode: 530 })
+    const refused = new NotAllowedError('NOT_ALLOWED - new secret', { replyCode: 530, ...OVER_SECRET })
     await secrets.giveWaiting({ updateSecret: () => Promise.reject(refused) })
     await expect(taken).rejects.toBe(refused)
     expect(secrets.inOrder('password')).toEqual(['password'])
@@ -151,6 +153,8 @@ describe('a secret that waits', () => {
 
 test('a secret is refused by what the broker says of it, not by its shutdown or a lost connection', () => {
   const forced = new ConnectionForcedError('CONNECTION_FORCED - shutdown', { replyCode: 320 })
-  const errors = [REFUSAL, forced, new ConnectionBrokenError('gone'), new Error('other')]
-  expect(errors.map(isSecretRefused)).toEqual([true, false, false, false])
+  const refused = new NotAllowedError('NOT_ALLOWED - new secret', { replyCode: 530, ...OVER_SECRET })
+  const other = new NotAllowedError('NOT_ALLOWED - something else', { replyCode: 530 })
+  const errors = [refused, other, forced, new ConnectionBrokenError('gone'), new Error('other')]
+  expect(errors.map(isSecretRefused)).toEqual([true, false, false, false, false])
 })
