@@ -133,8 +133,11 @@ export class TopologyReplay {
    */
   async restoreQueue(name: string): Promise<void> {
     const queue = this.#record.queue(name)
-    if (queue === undefined) return
-    await this.#attempt({ kind: 'queue', name }, () => this.#declareQueue(name, queue))
+    if (queue === undefined || this.#context.suspects.isExcluded({ subject: queue })) return
+    await this.#attempt({ kind: 'queue', name }, async () => {
+      // If it is there, it keeps its name: another one would be a second queue, and this one left behind.
+      if (!queue.serverNamed || !(await this.#exists(queue.args))) await this.#declareQueue(name, queue)
+    })
     await this.#restoreBindings(this.#record.nameOf(name))
   }
 
@@ -257,7 +260,8 @@ export class TopologyReplay {
     const toSources = record.exchangeBindings.filter(({ destination }) => sources.has(destination))
     await Promise.all(
       record.exchanges
-        .filter(({ exchange }) => sources.has(exchange))
+        // What has ended a connection would end this one, too.
+        .filter(args => sources.has(args.exchange) && !this.#context.suspects.isExcluded({ subject: args }))
         .map(args => this.#declareExchange(args)),
     )
     await Promise.all([

@@ -14,11 +14,11 @@ export class TopologySuspects {
   /** The records of those that have ended a connection. */
   #excluded = new Set<object>()
 
-  isSuspected({ subject }: Restoration): boolean {
+  isSuspected({ subject }: Pick<Restoration, 'subject'>): boolean {
     return this.#suspected.has(subject)
   }
 
-  isExcluded({ subject }: Restoration): boolean {
+  isExcluded({ subject }: Pick<Restoration, 'subject'>): boolean {
     return this.#excluded.has(subject)
   }
 

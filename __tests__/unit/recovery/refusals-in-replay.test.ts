@@ -91,6 +91,30 @@ describe.each([
   },
 )
 
+test('an auto-delete exchange that ends connections does so no more, and what is bound to it stays one queue', async () => {
+  const { client, hosts, peer, told, heard } = await recoveringClient()
+  await client.exchangeDeclare('e', { autoDelete: true })
+  const { queue } = await client.queueDeclare('', { exclusive: true })
+  await client.queueBind(queue, 'e')
+  let names = 0
+  hosts.prepare = next => {
+    agree(next)
+    refuseExchange(next, 'e', 503, true)
+    next.on('queue.declare', ({ channel, method: { args } }) => {
+      const name = args.queue === '' ? `given ${++names}` : args.queue
+      next.send(channel, 'queue.declare-ok', { queue: name, messageCount: 0, consumerCount: 0 })
+    })
+    next.on('queue.bind', ({ channel }) => next.closeChannel(channel, 404, "no exchange 'e'", 'queue.bind'))
+  }
+  peer.hangUp()
+  await heard('recovered')
+  const last = hosts.peers.at(-1) as ScriptedPeer
+  expect(last.all('exchange.declare')).toEqual([])
+  expect(last.all('queue.declare').filter(({ method: { args } }) => args.queue === '')).toHaveLength(1)
+  expect(told.filter(text => text.startsWith('exchange e:'))).toEqual(['exchange e: COMMAND_INVALID'])
+  expect(hosts.peers).toHaveLength(3)
+})
+
 test('two of them are both found', async () => {
   const { client, hosts, peer, told, heard } = await recoveringClient()
   await declareMany(client)
