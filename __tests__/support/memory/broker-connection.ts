@@ -39,6 +39,7 @@ export class BrokerConnection {
   #limits = { frameMax: 0, channelMax: 0 }
   /** It is over, or waits for its close-ok: what comes means nothing. */
   #isOver = false
+  #isBroken = false
   #isReleased = false
   #came = 0
 
@@ -55,7 +56,10 @@ export class BrokerConnection {
 
   /** Ends the connection without a word. */
   break(): void {
-    if (!this.peer.clientGone) this.peer.hangUp()
+    if (this.peer.clientGone) return
+    // What is on its way is lost.
+    this.#isBroken = true
+    this.peer.hangUp()
   }
 
   block(reason: string | undefined): void {
@@ -108,6 +112,7 @@ export class BrokerConnection {
   }
 
   #inTurn(received: Received): void {
+    if (this.#isBroken) return
     // Both sides may close at once: each answers the other one.
     if (this.#isOver && !received.method.name.startsWith('connection.close')) return
     const channel = this.#channels.get(received.channel)
@@ -135,6 +140,10 @@ export class BrokerConnection {
 
   #handle(received: Received, part: string | undefined): void {
     const { channel, method } = received
+    if (channel !== 0 && !this.#channels.has(channel) && !method.name.startsWith('channel.')) {
+      this.host.onOffence(`${method.name} on channel ${channel}, which is not open`)
+      return
+    }
     try {
       const refusal = part === undefined ? undefined : this.faults.refusalOf(part)
       if (refusal !== undefined) throw refusal
