@@ -45,6 +45,8 @@ export class RecoveryRun {
   readonly lost = new Map<string, number | undefined>()
   /** The codes that parts were refused with. */
   readonly codes = new Set<number>()
+  /** Those of them with which no method was named. */
+  readonly unnamed = new Set<number>()
   #last: Promise<void> = Promise.resolve()
 
   constructor(separate: boolean, patience: number, slow: boolean) {
@@ -240,6 +242,7 @@ export class RecoveryRun {
         break
       case 'refuse':
         this.codes.add(step.code)
+        if (!step.names) this.unnamed.add(step.code)
         faults.refuse(this.#partOf(step.part), step.code, step.names, step.times)
         break
       case 'silence':

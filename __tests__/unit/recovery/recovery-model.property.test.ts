@@ -16,7 +16,7 @@ const RUNS_OF_A_LANE = Number(process.env.FC_RUNS ?? 6)
 
 const options = fc.record({
   separate: fc.boolean(),
-  patience: fc.constantFrom(50, 200),
+  patience: fc.constantFrom(100, 300),
   slow: fc.boolean(),
 })
 
