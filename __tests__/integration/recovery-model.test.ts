@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import type { Client, Consumer, Message } from '../../src/index.js'
 import { brokerUrl } from '../support/broker/broker.js'
 import { getTexts, newExchange, newQueue, open, uniqueName } from '../support/broker/client.js'
+import { numbers } from '../support/broker/consuming.js'
 import { TcpProxy } from '../support/faults/proxy.js'
 import { measured } from '../support/faults/traffic.js'
 import { namesOf, tally } from '../support/outcome.js'
@@ -41,6 +42,8 @@ class Run {
     readonly link: TcpProxy,
     readonly inbox: string,
     readonly spare: string,
+    /** An exclusive queue, which goes with each connection, or is held by a dead one. */
+    readonly own: string,
     readonly consumer: Consumer,
   ) {
     client.on('disconnect', error => this.#losses.push(error))
@@ -75,6 +78,12 @@ class Run {
       case 'publishNowhere':
         this.#await(client.basicPublish('no such exchange', '', 'x'), 'NotFoundError')
         break
+      case 'publishOwn':
+        this.#await(client.basicPublish('', this.own, 'x'), 'ok')
+        break
+      case 'updateSecret':
+        this.#await(client.updateSecret(new URL(brokerUrl()).password || 'guest'), 'ok')
+        break
       case 'get':
         this.#await(
           client.basicGet(this.spare).then(message => message?.ack()),
@@ -93,6 +102,11 @@ class Run {
       case 'fault':
         if (step.fault === 'stall') this.link.stall()
         else this.link.cut(step.fault)
+        break
+      case 'lossSoonAfterOpen':
+        this.link.cut('reset')
+        await delay(step.milliseconds)
+        this.link.cut('reset')
         break
       case 'pause':
         await delay(step.milliseconds)
@@ -120,7 +134,17 @@ class Run {
     for (const loss of this.#losses)
       expect(loss.message).not.toMatch(/PRECONDITION|unknown delivery tag|\(5\d\d\)/)
     await this.#compare()
+    await this.#loseAndFillOwn()
     await client.drain()
+  }
+
+  /** What is confirmed while its queue is on the way back is in it. */
+  async #loseAndFillOwn(): Promise<void> {
+    const { client, link, own } = this
+    link.cut('reset')
+    await Promise.all(numbers(10).map(text => client.basicPublish('', own, text)))
+    const texts = await getTexts(client, own)
+    expect(texts.filter(text => text !== 'x')).toEqual(numbers(10))
   }
 
   #await(promise: Promise<unknown>, expected: string): void {
@@ -204,7 +228,8 @@ async function start(): Promise<Run> {
   const autoDelete = await newQueue(client, { autoDelete: true })
   await client.queueBind(autoDelete, passing)
   const consumer = client.basicConsumeMulti([inbox, autoDelete], { prefetchCount: 10 })
-  return new Run(client, link, inbox, spare, consumer)
+  const own = await newQueue(client, { exclusive: true })
+  return new Run(client, link, inbox, spare, own, consumer)
 }
 
 test(

@@ -12,7 +12,17 @@ export const EXCHANGES = 2
 export type Step =
   | { readonly kind: 'topology'; readonly step: TopologyStep }
   | { readonly kind: 'publish'; readonly confirm: boolean }
-  | { readonly kind: 'publishNowhere' | 'get' | 'askForNothing' | 'qos' | 'ackHeld' }
+  | {
+      readonly kind:
+        | 'publishNowhere'
+        | 'publishOwn'
+        | 'get'
+        | 'askForNothing'
+        | 'qos'
+        | 'ackHeld'
+        | 'updateSecret'
+    }
+  | { readonly kind: 'lossSoonAfterOpen'; readonly milliseconds: number }
   | { readonly kind: 'fault'; readonly fault: 'reset' | 'end' | 'stall' }
   | { readonly kind: 'pause'; readonly milliseconds: number }
 
@@ -55,6 +65,8 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
         'askForNothing' as const,
         'qos' as const,
         'ackHeld' as const,
+        'publishOwn' as const,
+        'updateSecret' as const,
       ),
     }),
   },
@@ -68,6 +80,10 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
         { weight: 1, arbitrary: fc.constant('stall' as const) },
       ),
     }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('lossSoonAfterOpen' as const), milliseconds: number(500) }),
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('pause' as const), milliseconds: number(50) }) },
 )
