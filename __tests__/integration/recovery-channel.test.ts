@@ -26,7 +26,7 @@ import { eventually } from '../support/outcome.js'
 const MINUTE = 60_000
 const RECOVERY = { initialDelay: 20, maxDelay: 200 }
 /** Milliseconds that a message may go without an ack, on the private node. */
-const ACK_TIMEOUT = 1500
+const ACK_TIMEOUT = 3000
 /**
  * The kinds of queues with a limit on that: RabbitMQ 4.3 has none for classic queues any more, and cancels the consumer of
  * a quorum queue instead of closing its channel.
