@@ -21,7 +21,7 @@ export interface RecordedQueue {
 
 /** So many former names of a queue are known; the first always is. */
 const MOST_FORMER_NAMES = 8
-/** So many names of deleted queues are known. */
+/** So many names of deleted queues, and so many exchanges that must be gone, are known. */
 const MOST_DELETED = 1000
 
 export class TopologyRecord {
@@ -32,6 +32,8 @@ export class TopologyRecord {
   /** What server-named queues are called now, by each name that they had before. */
   readonly #renamed = new Map<string, string>()
   readonly #uses: QueueUses
+  /** The auto-delete exchanges that must be gone: this client has declared them, and sees no binding from them any more. */
+  readonly #unbound = new Map<string, ExchangeArgs>()
   /** The queues that this client has deleted and not declared since, the latest last. */
   readonly #deleted = new Set<string>()
 
@@ -85,11 +87,13 @@ export class TopologyRecord {
     // The broker's own exchanges are there without us.
     if (!args.passive && args.exchange !== '' && !args.exchange.startsWith('amq.')) {
       this.#exchanges.set(args.exchange, args)
+      this.#unbound.delete(args.exchange)
       this.#onAdded()
     }
   }
 
   exchangeDeleted(exchange: string): void {
+    this.#unbound.delete(exchange)
     this.#drop(new Set(), new Set([exchange]))
   }
 
@@ -120,6 +124,8 @@ export class TopologyRecord {
   }
 
   exchangeBound(binding: ExchangeBinding): void {
+    this.#seen(binding.source)
+    this.#seen(binding.destination)
     this.#exchangeBindings.set(keyOf(binding.destination, binding), binding)
     this.#onAdded()
   }
@@ -133,6 +139,7 @@ export class TopologyRecord {
   }
 
   queueBound(binding: QueueBinding): void {
+    this.#seen(binding.exchange)
     this.#queueBindings.set(queueKey(binding), binding)
     this.#onAdded()
   }
@@ -262,7 +269,21 @@ export class TopologyRecord {
     if (unbound.size === 0) return
     for (const { source } of this.#exchangeBindings.values()) unbound.delete(source)
     for (const { exchange } of this.#queueBindings.values()) unbound.delete(exchange)
+    for (const name of unbound) {
+      const args = this.#exchanges.get(name)
+      if (args !== undefined) this.#unbound.set(name, args)
+    }
+    for (const [oldest] of this.#unbound) {
+      if (this.#unbound.size <= MOST_DELETED) break
+      this.#unbound.delete(oldest)
+    }
     if (unbound.size > 0) this.#drop(new Set(), unbound)
+  }
+
+  /** The broker has an exchange that must be gone: somebody else has bound it. It is this client's still. */
+  #seen(exchange: string): void {
+    const args = this.#unbound.get(exchange)
+    if (args !== undefined) this.exchangeDeclared(args)
   }
 }
 

@@ -12,7 +12,7 @@ import { eventually } from '../../support/outcome.js'
 
 /** A run waits more than it works: so many go on at once. */
 const LANES = 12
-const RUNS_OF_A_LANE = Number(process.env.FC_RUNS ?? 20)
+const RUNS_OF_A_LANE = Number(process.env.FC_RUNS ?? 6)
 
 const options = fc.record({
   separate: fc.boolean(),

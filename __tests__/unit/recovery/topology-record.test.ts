@@ -343,3 +343,43 @@ describe('a queue that the broker named', () => {
     expect(record.size).toBe(0)
   })
 })
+
+describe('an auto-delete exchange that nothing of this client binds any more', () => {
+  function unbound(): TopologyRecord {
+    const record = new TopologyRecord()
+    record.exchangeDeclared(exchange('e', { autoDelete: true, type: 'fanout' }))
+    record.queueBound(queueBinding('q', 'e'))
+    record.queueUnbound(queueBinding('q', 'e'))
+    expect(record.exchanges).toEqual([])
+    return record
+  }
+
+  test.each<[string, (record: TopologyRecord) => void]>([
+    ['a queue is bound to it', record => record.queueBound(queueBinding('other', 'e'))],
+    ['an exchange is bound to it', record => record.exchangeBound(exchangeBinding('other', 'e'))],
+    ['it is bound to an exchange', record => record.exchangeBound(exchangeBinding('e', 'other'))],
+  ])('is on record again where the broker still has it: %s', (_, bind) => {
+    const record = unbound()
+    bind(record)
+    expect(record.exchanges).toEqual([exchange('e', { autoDelete: true, type: 'fanout' })])
+  })
+
+  test('stays away where this client has deleted it, and somebody else has declared it', () => {
+    const record = unbound()
+    record.exchangeDeleted('e')
+    record.queueBound(queueBinding('q', 'e'))
+    expect(record.exchanges).toEqual([])
+  })
+
+  test('is forgotten behind a thousand others', () => {
+    const record = unbound()
+    for (let index = 0; index < 1000; index++) {
+      record.exchangeDeclared(exchange(`e${index}`, { autoDelete: true }))
+      record.queueBound(queueBinding('q', `e${index}`))
+      record.queueUnbound(queueBinding('q', `e${index}`))
+    }
+    record.queueBound(queueBinding('q', 'e'))
+    record.queueBound(queueBinding('q', 'e0'))
+    expect(record.exchanges.map(({ exchange }) => exchange)).toEqual(['e0'])
+  })
+})
