@@ -11,7 +11,7 @@ import { newExchange, newQueue, open, uniqueName } from '../support/broker/clien
 import { iterate, numbers, readyIn, take, textsOf } from '../support/broker/consuming.js'
 import { ExchangeType, type Mood } from '../support/broker/exchange-type.js'
 import { TcpProxy } from '../support/faults/proxy.js'
-import { errorOf, eventually } from '../support/outcome.js'
+import { errorOf, eventually, isOver } from '../support/outcome.js'
 
 const RECOVERY = { initialDelay: 20, maxDelay: 200 }
 
@@ -24,10 +24,6 @@ async function openWeak(options: ClientOptions = {}, url = brokerUrl()) {
   let recovered = 0
   client.on('recovered', () => recovered++)
   return { client, link, troubles, recoveries: () => recovered }
-}
-
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  return (await Promise.race([promise.catch(() => undefined), Promise.resolve(isSettled)])) !== isSettled
 }
 
 /** What reaches the consumer next. */
@@ -60,7 +56,7 @@ describe('an exclusive queue that the lost connection still holds', () => {
     // The broker takes the consumer of the lost connection for alive, too, and gives it one of two messages.
     await client.basicPublish('', plain, 'alive')
     expect(await nextText(client, plain, messages)).toBe('alive')
-    for (const promise of [...publishes, declared]) expect(await isSettled(promise)).toBe(false)
+    for (const promise of [...publishes, declared]) expect(await isOver(promise)).toBe(false)
     expect(recoveries()).toBe(0)
     const recovered = once(client, 'recovered')
     for (const connection of old) connection.cut('reset')
@@ -175,7 +171,7 @@ describe('an exchange', () => {
     const about = errorOf(client.queueBind(queue, odd, 'other'))
     expect(await nextText(client, queue, messages)).toBe('alive')
     expect(await readyIn(client, queue)).toBe(0)
-    expect([recoveries(), await isSettled(toIt), await isSettled(about)]).toEqual([0, false, false])
+    expect([recoveries(), await isOver(toIt), await isOver(about)]).toEqual([0, false, false])
     expect(troubles).toEqual([])
     await recovered
     expect(troubles.map(([entity, { name }]) => [entity, name])).toContainEqual([

@@ -21,6 +21,17 @@ export async function namesOf(promises: readonly Promise<unknown>[]): Promise<st
   return outcomes.map(outcome => (outcome.status === 'fulfilled' ? 'ok' : (outcome.reason as Error).name))
 }
 
+/** Whether a promise is settled by now, as far as nothing but other promises is between. */
+export async function isOver(promise: Promise<unknown>): Promise<boolean> {
+  let over = false
+  const settled = (): void => {
+    over = true
+  }
+  promise.then(settled, settled)
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  return over
+}
+
 /** How often each item occurs. */
 export function tally(items: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}

@@ -2,7 +2,6 @@
  * Owns the consumers of a client, over all its connections: each begins on the session that is there, and comes back on
  * the next one.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ConsumerCancelledError, NotFoundError } from '../errors.js'
 import { type ConnectionLoss, withOperation } from '../operation-errors.js'
 import type { ConsumeMultiOptions, QueueItem } from '../options.js'
@@ -16,7 +15,7 @@ import type { Subscription } from '../session/subscription.js'
 import type { SubscriptionEvents, SubscriptionPlan } from '../session/subscription-types.js'
 import { consumeRequest } from '../session/wire-consumers.js'
 import type { TicketCounter } from '../ticket.js'
-import { ignore } from '../util/promise.js'
+import { pause, settledWithin } from '../util/pause.js'
 import { tellAll } from '../util/tell-all.js'
 import { readConsumeOptions } from './consume-options.js'
 import { Consumer, type ConsumerHost } from './consumer.js'
@@ -205,10 +204,7 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
     const later = suspects.filter(suspect => !prompt.includes(suspect))
     void this.#resumeOneByOne(later, [promptlyResumed])
     // A queue that cannot be consumed from for now, such as one without a leader, must not keep the others waiting.
-    const done = new AbortController()
-    const timeout = sleep(RESUME_TIMEOUT, undefined, { signal: done.signal }).catch(ignore)
-    await Promise.race([Promise.all(resumed), timeout])
-    done.abort()
+    await settledWithin(Promise.all(resumed), RESUME_TIMEOUT, this.#over.signal)
   }
 
   /** A queue that it consumes from is not back yet. */
@@ -218,13 +214,12 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
 
   /** If one of them brings the connection down again, it is known which. */
   async #resumeOneByOne(suspects: readonly Consumer[], others: readonly Promise<void>[]): Promise<void> {
-    const session = this.#session
-    await Promise.all(others)
+    const { signal } = this.#over
+    await settledWithin(Promise.all(others), RESUME_TIMEOUT, signal)
     for (const suspect of suspects) {
-      const { resumePause } = suspect
-      if (resumePause > 0) await sleep(resumePause, undefined, { signal: this.#over.signal }).catch(ignore)
-      if (this.#session !== session) return
-      await suspect.attach()
+      if (suspect.resumePause > 0) await pause(suspect.resumePause, signal)
+      if (signal.aborted) return
+      await settledWithin(suspect.attach(), RESUME_TIMEOUT, signal)
     }
   }
 }

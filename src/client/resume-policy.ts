@@ -2,7 +2,6 @@
  * Owns the decision whether a consumer comes back when its subscription has ended, and after what: how often in a row that
  * may be in vain, and which error it ends with if it does not. It counts, and does nothing itself.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   AccessRefusedError,
   AmqpError,
@@ -16,7 +15,7 @@ import type { ConsumeMultiOptions } from '../options.js'
 import { isRequestFault, MAX_CONNECTION_FAULTS, timeMayCure } from '../reply-codes.js'
 import type { SubscribedQueue } from '../session/queue-consumer.js'
 import type { SubscriptionEnd } from '../session/subscription-types.js'
-import { ignore } from '../util/promise.js'
+import { pause } from '../util/pause.js'
 
 /** What deciding needs of the client. */
 export interface ResumeHost {
@@ -232,9 +231,7 @@ export class ResumePolicy {
 }
 
 function pausing(milliseconds: number): (signal: AbortSignal) => Promise<void> {
-  return async signal => {
-    if (milliseconds > 0) await sleep(milliseconds, undefined, { signal }).catch(ignore)
-  }
+  return signal => (milliseconds > 0 ? pause(milliseconds, signal) : Promise.resolve())
 }
 
 /** RabbitMQ refuses the offset of a stream where the queue is none: then a message has lied. It names the queue. */

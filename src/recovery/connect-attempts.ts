@@ -3,11 +3,11 @@
  * one works or a limit is reached. A connection that is lost soon after it was made counts as an attempt that failed.
  * Knows nothing of what an attempt does.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { debugRecovery } from '../debug.js'
 import { TimeoutError } from '../errors.js'
 import { isRefusal } from '../reply-codes.js'
 import { eitherSignal, watchAbort } from '../util/abort.js'
+import { pause } from '../util/pause.js'
 import { ignore } from '../util/promise.js'
 import { delayBefore, longestDelay, type RecoveryPlan } from './backoff.js'
 
@@ -88,6 +88,7 @@ export class ConnectAttempts {
         )
         host.onAttempt(this.#made + 1, delay, error)
         await pause(delay, signal)
+        signal.throwIfAborted()
       }
       this.#made++
       try {
@@ -123,9 +124,4 @@ export class ConnectAttempts {
 /** Whether there is another attempt after so many. */
 export function mayRetry(plan: RecoveryPlan, attempts: number, elapsed: number, error: unknown): boolean {
   return attempts < plan.maxAttempts && elapsed < plan.maxTime && (plan.retryRefused || !isRefusal(error))
-}
-
-/** Waits; rejects with the reason of the signal. */
-async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await sleep(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted())
 }

@@ -158,6 +158,22 @@ describe('a consumer over which the broker fails in a way that ends the connecti
     expect(asked()).toBe(4)
   })
 
+  test('comes back also beside a consumer to whom the broker does not answer', async () => {
+    const { client, hosts, peer } = await start()
+    const [hung, sick] = [client.basicConsume('hung'), client.basicConsume('sick')]
+    await Promise.all([hung.ready, sick.ready])
+    let asked = 0
+    hosts.prepare = next =>
+      next.on('basic.consume', ({ channel, method: { args } }) => {
+        if (args.queue === 'hung') return
+        if (asked++ === 0) next.closeConnection(541, 'INTERNAL_ERROR - noproc', 'basic.consume')
+        else next.send(channel, 'basic.consume-ok', { consumerTag: args.consumerTag })
+      })
+    peer.hangUp()
+    await eventually(() => asked === 2 && sick.state.name === 'running')
+    expect(hung.state.name).not.toBe('ended')
+  })
+
   test('begins at no later time when the client is closed', async () => {
     const { client, hosts, peer } = await start()
     const consumer = client.basicConsume('sick')

@@ -1,6 +1,7 @@
 /** Covers the coming back of one part of the topology: what it waits for, and when it is late. */
 import { describe, expect, test } from '@jest/globals'
 import { Restoration } from '../../../src/recovery/restoration.js'
+import { isOver } from '../../support/outcome.js'
 
 function begin() {
   const quiet: string[] = []
@@ -16,15 +17,6 @@ function begin() {
       one => quiet.push(`${one.name}${one.isLate ? ' is late' : ''}`),
     )
   return { quiet, add }
-}
-
-async function isOver(promise: Promise<void>): Promise<boolean> {
-  let over = false
-  void promise.then(() => {
-    over = true
-  })
-  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
-  return over
 }
 
 describe('a part of the topology', () => {

@@ -2,20 +2,11 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { pause, settledWithin } from '../../../src/util/pause.js'
 import { defer } from '../../../src/util/promise.js'
+import { isOver } from '../../support/outcome.js'
 
 afterEach(() => {
   jest.useRealTimers()
 })
-
-/** Whether a promise is resolved by now. */
-async function isOver(promise: Promise<void>): Promise<boolean> {
-  let over = false
-  void promise.then(() => {
-    over = true
-  })
-  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
-  return over
-}
 
 describe('a pause', () => {
   test('is over after its time, and not before', async () => {
