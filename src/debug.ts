@@ -3,7 +3,8 @@
  * that switched-off lines cost nothing; no caller passes a password. A line never throws, though what it shows, and where
  * it goes, may be the user's own.
  */
-import debug from 'debug'
+import { createRequire } from 'node:module'
+import type { Debug, Debugger } from 'debug'
 
 interface Line {
   /** Whether anybody sees the lines. */
@@ -11,16 +12,43 @@ interface Line {
   (text: string, ...values: unknown[]): void
 }
 
+let factory: Debug | undefined
+let isMissing = false
+
+/**
+ * The package is loaded only when it is asked for: it takes longer than this library, and bundles in the form of an ES
+ * module cannot load it. `debug.enable()` sets the variable, too.
+ */
+function loadDebug(): Debug | undefined {
+  if (factory !== undefined || isMissing || !process.env.DEBUG) return factory
+  try {
+    // A bundle in the form of CommonJS has no `import.meta`.
+    factory = createRequire(import.meta.url || `${process.cwd()}/`)('debug') as Debug
+  } catch {
+    isMissing = true
+    if (/puka|\*/.test(process.env.DEBUG)) {
+      process.emitWarning(
+        "DEBUG is set, but the package 'debug' is not there: this program was bundled. Install it.",
+      )
+    }
+  }
+  return factory
+}
+
 function namespace(name: string): Line {
-  const line = debug(name)
+  let made: Debugger | undefined
+  const line = (): Debugger | undefined => {
+    made ??= loadDebug()?.(name)
+    return made
+  }
   const say = (text: string, ...values: unknown[]): void => {
     try {
-      line(text, ...values)
+      line()?.(text, ...values)
     } catch {
       // What is going on matters more than its report.
     }
   }
-  return Object.defineProperty(say, 'enabled', { get: () => line.enabled }) as Line
+  return Object.defineProperty(say, 'enabled', { get: () => line()?.enabled ?? false }) as Line
 }
 
 /** Connecting, handshake, tuning, heartbeats, blocking, closing. */
