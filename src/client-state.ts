@@ -23,6 +23,7 @@ export interface ServerInfo {
 
 /** A part of the topology that recovery could not restore. */
 export interface TopologyEntity {
+  /** What it is. */
   readonly kind: 'exchange' | 'queue' | 'binding'
   /** Its name; for a binding: `source -> destination (routing key)`. */
   readonly name: string
@@ -45,15 +46,42 @@ export interface ReconnectAttempt {
 
 /** The state of a client. */
 export type ClientState =
-  | { readonly name: 'idle' }
-  /** `attempt` counts from 1; `error` is what the attempt before came to (`retryInitial`). */
-  | { readonly name: 'connecting'; readonly attempt: number; readonly error: Error | undefined }
-  /** `blocked` is the broker's reason if it currently accepts no messages. */
-  | { readonly name: 'open'; readonly server: ServerInfo; readonly blocked: string | undefined }
-  /** The connection was lost at `since`; `error` is the latest error. */
-  | { readonly name: 'reconnecting'; readonly attempt: number; readonly since: Date; readonly error: Error }
-  /** `error` is the cause; it is undefined if the user closed the client. */
-  | { readonly name: 'closed'; readonly error: Error | undefined }
+  | {
+      /** `connect()` was not called yet. */
+      readonly name: 'idle'
+    }
+  | {
+      /** The first connection is being made. */
+      readonly name: 'connecting'
+      /** The number of the attempt: 1, 2, ... */
+      readonly attempt: number
+      /** What the attempt before came to (`retryInitial`). */
+      readonly error: Error | undefined
+    }
+  | {
+      /** The connection is there. */
+      readonly name: 'open'
+      /** What the broker says about itself. */
+      readonly server: ServerInfo
+      /** The broker's reason if it currently accepts no messages. */
+      readonly blocked: string | undefined
+    }
+  | {
+      /** The connection was lost, and the client is making a new one. */
+      readonly name: 'reconnecting'
+      /** The number of the attempt: 1, 2, ... since the connection was lost. */
+      readonly attempt: number
+      /** When the connection was lost. */
+      readonly since: Date
+      /** The latest error. */
+      readonly error: Error
+    }
+  | {
+      /** The client is closed, and stays so. */
+      readonly name: 'closed'
+      /** The cause; undefined if the user closed the client. */
+      readonly error: Error | undefined
+    }
 
 /** What a client has done since it was created, and what is pending. */
 export interface ClientMetrics {
@@ -80,7 +108,9 @@ export interface ClientMetrics {
   readonly staleSettlements: number
   /** The number of successful reconnects. */
   readonly reconnects: number
+  /** Bytes read from the broker, over all connections. */
   readonly bytesReceived: number
+  /** Bytes written to the broker, over all connections. */
   readonly bytesSent: number
   /** Publishes that are neither confirmed nor failed. */
   readonly pendingPublishes: number

@@ -1,10 +1,8 @@
 /**
- * Owns the error classes that the library throws and rejects with, and the mapping from AMQP reply codes to them.
+ * Owns the error classes that the library throws and rejects with: all of them are public.
  * An error holds ids, codes and texts: never a live object, never a secret.
  */
-import * as codes from './constants.gen.js'
 import type { MessageProperties } from './options.js'
-import { cleanText } from './util/clean-text.js'
 import type { Table } from './util/field-value.js'
 
 /** The context of an error: the operation, and what the broker reported. */
@@ -25,6 +23,8 @@ export interface ErrorContext {
 
 /** The base class of every error of this library. */
 export abstract class AmqpError extends Error {
+  /** The name of the error's class. */
+  abstract override readonly name: string
   /** A stable name for programs to compare with, for example `'NOT_FOUND'`. */
   abstract readonly code: string
   /** The AMQP reply code (AMQP 0-9-1, section 1.2 "AMQP-defined Constants"), if there is one. */
@@ -50,11 +50,15 @@ export abstract class AmqpError extends Error {
 
 /** A message that the broker could not route and returned (basic.return). */
 export interface ReturnedMessage {
+  /** The exchange that it was published to. */
   readonly exchange: string
+  /** Its routing key. */
   readonly routingKey: string
-  /** Empty where the message is larger than the client's `maxMessageSize`. */
+  /** Its body; empty where the message is larger than the client's `maxMessageSize`. */
   readonly body: Buffer
+  /** Its properties, without the headers. */
   readonly properties: MessageProperties
+  /** Its headers; empty if it has none. */
   readonly headers: Table
 }
 
@@ -227,37 +231,4 @@ export class ArgumentError extends AmqpError {
 export class ProtocolError extends AmqpError {
   override readonly name = 'ProtocolError'
   override readonly code = 'PROTOCOL'
-}
-
-/** An error class whose constructor needs only a message and a context. */
-export type AmqpErrorClass = new (message: string, context?: ErrorContext) => AmqpError
-
-const classByReplyCode: Readonly<Record<number, AmqpErrorClass>> = {
-  [codes.CONTENT_TOO_LARGE]: ContentTooLargeError,
-  [codes.NO_CONSUMERS]: NoConsumersError,
-  [codes.CONNECTION_FORCED]: ConnectionForcedError,
-  [codes.INVALID_PATH]: InvalidPathError,
-  [codes.ACCESS_REFUSED]: AccessRefusedError,
-  [codes.NOT_FOUND]: NotFoundError,
-  [codes.RESOURCE_LOCKED]: ResourceLockedError,
-  [codes.PRECONDITION_FAILED]: PreconditionFailedError,
-  [codes.FRAME_ERROR]: FrameError,
-  [codes.SYNTAX_ERROR]: AmqpSyntaxError,
-  [codes.COMMAND_INVALID]: CommandInvalidError,
-  [codes.CHANNEL_ERROR]: ChannelError,
-  [codes.UNEXPECTED_FRAME]: UnexpectedFrameError,
-  [codes.RESOURCE_ERROR]: ResourceError,
-  [codes.NOT_ALLOWED]: NotAllowedError,
-  [codes.NOT_IMPLEMENTED]: NotImplementedError,
-  [codes.INTERNAL_ERROR]: InternalError,
-}
-
-/**
- * Creates the error for a channel.close or connection.close of the broker. A reply code that AMQP 0-9-1 does not define
- * gives a {@link ProtocolError} with that code.
- */
-export function errorFromReply(replyCode: number, replyText: string, context: ErrorContext): AmqpError {
-  const subject = context.operation === undefined ? '' : `${context.operation}: `
-  const ErrorClass = classByReplyCode[replyCode] ?? ProtocolError
-  return new ErrorClass(`${subject}${cleanText(replyText)} (${replyCode})`, { ...context, replyCode })
 }

@@ -1,6 +1,6 @@
 /** The public face of puka-amqp: the only barrel. */
 export { Client } from './client/client.js'
-export type { ClientEvents } from './client/client-events.js'
+export type { ClientEmitter, ClientEventMethod, ClientEvents } from './client/client-events.js'
 export { connect } from './client/connect.js'
 export { Consumer } from './client/consumer.js'
 export type { ConsumerState } from './client/consumer-state.js'

@@ -1,7 +1,6 @@
 /** Owns how an error is told to the one operation that it belongs to: its name, its ticket, its cause. */
 import {
   AmqpError,
-  type AmqpErrorClass,
   ArgumentError,
   ConnectionBrokenError,
   ConnectionClosedError,
@@ -9,6 +8,7 @@ import {
   ResourceError,
   TimeoutError,
 } from './errors.js'
+import type { AmqpErrorClass } from './reply-errors.js'
 
 /** Why a connection ended. */
 export interface ConnectionLoss {

@@ -238,7 +238,12 @@ export interface ConsumeMultiOptions {
 export interface ConsumeOptions extends ConsumeMultiOptions, QueueConsumeOptions {}
 
 /** One queue of `basicConsumeMulti`: its name, or its name with its own options. */
-export type QueueItem = string | (QueueConsumeOptions & { queue: string })
+export type QueueItem =
+  | string
+  | (QueueConsumeOptions & {
+      /** The name of the queue. */
+      queue: string
+    })
 
 /** Options of `message.ack()` and `basicAck`. */
 export interface AckOptions {

@@ -5,6 +5,7 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls'
 export interface Address {
   /** The host's name or address, without brackets. */
   readonly host: string
+  /** The port; 5672 for AMQP and 5671 for AMQP over TLS, unless the URL says another one. */
   readonly port: number
   /** The path of a Unix socket; if it is set, `host` and `port` are ignored. */
   readonly path?: string | undefined

@@ -3,13 +3,8 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import * as constants from '../../src/constants.gen.js'
 import * as errors from '../../src/errors.js'
-import {
-  AmqpError,
-  type AmqpErrorClass,
-  errorFromReply,
-  NoRouteError,
-  ProtocolError,
-} from '../../src/errors.js'
+import { AmqpError, NoRouteError, ProtocolError } from '../../src/errors.js'
+import { type AmqpErrorClass, errorFromReply } from '../../src/reply-errors.js'
 
 /** Programs compare with these: none may ever change. */
 const codes: Record<string, string> = {

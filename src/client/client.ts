@@ -2,7 +2,7 @@
  * Owns the facade: every method puts its arguments into AMQP's terms and hands them on. It is one file, whatever its
  * length, because it is the documentation of the public API.
  */
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import type { ClientOptions, UrlSource } from '../client-options.js'
 import type { ClientMetrics, ClientState, ServerInfo } from '../client-state.js'
 import { resolveConfig } from '../connection/connection-config.js'
@@ -39,7 +39,7 @@ import { TopologyRecovery } from '../recovery/topology-recovery.js'
 import { TicketCounter } from '../ticket.js'
 import { checkAbortOptions } from '../util/abort.js'
 import { checkOptions, checkText } from '../util/check.js'
-import type { ClientEvents } from './client-events.js'
+import { ClientEmitter, type ClientEvents } from './client-events.js'
 import { Consumer } from './consumer.js'
 import { ConsumerRegistry } from './consumer-registry.js'
 import { Drain } from './drain.js'
@@ -60,7 +60,7 @@ import {
 const DRAIN_TIMEOUT = 30_000
 
 /** A connection to RabbitMQ. */
-export class Client extends EventEmitter<ClientEvents> implements AsyncDisposable {
+export class Client extends ClientEmitter implements AsyncDisposable {
   readonly #counter = new TicketCounter()
   readonly #metrics = new Metrics()
   readonly #topology: TopologyRecovery
@@ -78,7 +78,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    *
    * @param url - where to connect: `amqp://user:password@host:port/vhost`, `amqps://...` for TLS, or several of them;
    *   each part but the scheme may be left out. Default `amqp:///`: `guest:guest@localhost:5672/`
-   * @throws {@link ArgumentError} if the URL or an option is invalid
+   * @throws an {@link ArgumentError} if the URL or an option is invalid
    */
   constructor(url: UrlSource = 'amqp:///', options: ClientOptions = {}) {
     super()
@@ -185,7 +185,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    *
    * @param newSecret - the secret, for example the new token
    * @param reason - a text for the broker's log
-   * @throws {@link ConnectionBrokenError} if the broker ends the connection over it, or no connection follows,
+   * @throws a {@link ConnectionBrokenError} if the broker ends the connection over it, or no connection follows,
    *   {@link AuthenticationError} if the broker refuses it on the next connection, and lets the user in without it;
    *   {@link ConnectionClosedError} if the client is closed, or has never connected
    */
@@ -208,7 +208,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Connects. A second call waits for the first; one on a connected client resolves at once.
    *
-   * @throws {@link ConnectionBrokenError} if the connection cannot be made (`cause` says why),
+   * @throws a {@link ConnectionBrokenError} if the connection cannot be made (`cause` says why),
    *   {@link AuthenticationError} for wrong credentials, {@link NotAllowedError} for a virtual host that does not
    *   exist, {@link ProtocolError} if no AMQP is spoken, {@link TimeoutError} after `connectTimeout`
    */
@@ -234,7 +234,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * A loop or a handler may await it after its own message is settled; before, it would wait for itself. So would the
    * iterator or the `onError` of a `publishMany`.
    *
-   * @throws {@link TimeoutError} if that takes longer than `timeout`; the client is closed then, too.
+   * @throws a {@link TimeoutError} if that takes longer than `timeout`; the client is closed then, too.
    *   {@link ConnectionClosedError} if `close` is called meanwhile, {@link ConnectionBrokenError} if the connection is
    *   lost meanwhile
    */
@@ -256,7 +256,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Declares an exchange (AMQP 0-9-1, `exchange.declare`).
    *
-   * @throws {@link PreconditionFailedError} if it exists with other options, {@link NotFoundError} if it is to
+   * @throws a {@link PreconditionFailedError} if it exists with other options, {@link NotFoundError} if it is to
    *   exist (`passive`) and does not, {@link AccessRefusedError} for a reserved name,
    *   {@link CommandInvalidError} for an unknown type, which ends the connection
    */
@@ -272,7 +272,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * Deletes an exchange, and the bindings from and to it (AMQP 0-9-1, `exchange.delete`). One that does not exist is no
    * error.
    *
-   * @throws {@link PreconditionFailedError} if it has bindings and `ifUnused` was asked for
+   * @throws a {@link PreconditionFailedError} if it has bindings and `ifUnused` was asked for
    */
   exchangeDelete(exchange: string, options: ExchangeDeleteOptions = {}): Promise<void> {
     return this.#caller.call('exchangeDelete', options, {
@@ -289,7 +289,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * Binds an exchange to another one: messages that `source` gets, and whose routing key matches, go to
    * `destination`, too (RabbitMQ, "Exchange to Exchange Bindings").
    *
-   * @throws {@link NotFoundError} if one of them does not exist
+   * @throws a {@link NotFoundError} if one of them does not exist
    */
   exchangeBind(
     destination: string,
@@ -308,7 +308,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * Removes a binding between exchanges, which is identified by its ends, routing key and arguments. One that does not
    * exist is no error.
    *
-   * @throws {@link NotFoundError} if one of the exchanges does not exist (before RabbitMQ 3.2)
+   * @throws a {@link NotFoundError} if one of the exchanges does not exist (before RabbitMQ 3.2)
    */
   exchangeUnbind(
     destination: string,
@@ -326,7 +326,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Declares a queue (AMQP 0-9-1, `queue.declare`); `''` lets the broker choose a name.
    *
-   * @throws {@link PreconditionFailedError} if it exists with other options, {@link NotFoundError} if it is to
+   * @throws a {@link PreconditionFailedError} if it exists with other options, {@link NotFoundError} if it is to
    *   exist (`passive`) and does not, {@link ResourceLockedError} if it is exclusive to another connection,
    *   {@link AccessRefusedError} for a reserved name
    */
@@ -346,7 +346,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Deletes a queue with all that is in it (AMQP 0-9-1, `queue.delete`). One that does not exist is no error.
    *
-   * @throws {@link PreconditionFailedError} if it has consumers and `ifUnused`, or messages and `ifEmpty`, was asked
+   * @throws a {@link PreconditionFailedError} if it has consumers and `ifUnused`, or messages and `ifEmpty`, was asked
    *   for
    */
   queueDelete(queue: string, options: QueueDeleteOptions = {}): Promise<MessageCountResult> {
@@ -363,7 +363,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Drops the messages of a queue that are ready (AMQP 0-9-1, `queue.purge`); unacknowledged messages stay.
    *
-   * @throws {@link NotFoundError} for a queue that does not exist
+   * @throws a {@link NotFoundError} for a queue that does not exist
    */
   queuePurge(queue: string, options: OperationOptions = {}): Promise<MessageCountResult> {
     return this.#caller.call('queuePurge', options, {
@@ -377,7 +377,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * Binds a queue to an exchange (AMQP 0-9-1, `queue.bind`): messages that the exchange gets, and whose routing key
    * matches, go to the queue.
    *
-   * @throws {@link NotFoundError} if the queue or the exchange does not exist
+   * @throws a {@link NotFoundError} if the queue or the exchange does not exist
    */
   queueBind(queue: string, exchange: string, routingKey = '', options: BindOptions = {}): Promise<void> {
     return this.#caller.call('queueBind', options, {
@@ -405,7 +405,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * not change until the promise has settled.
    *
    * @param exchange - `''` is the default exchange: the routing key is then the name of a queue
-   * @throws {@link NotFoundError} for an exchange that does not exist, {@link NackedError} if the broker refused the
+   * @throws a {@link NotFoundError} for an exchange that does not exist, {@link NackedError} if the broker refused the
    *   message, {@link NoRouteError} for a `mandatory` one that no queue gets, {@link ResourceError} if too many
    *   publishes are pending, {@link ArgumentError} for what AMQP cannot carry
    */
@@ -429,7 +429,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * @param messages - an iterable or an async iterable, such as an array or an async generator. They may have properties
    *   of your own
    * @returns the counts of messages that were published, and that failed
-   * @throws {@link PublishManyError} for the first message that fails, unless there is `onError`; its `cause` is one of
+   * @throws a {@link PublishManyError} for the first message that fails, unless there is `onError`; its `cause` is one of
    *   the errors of `basicPublish`. {@link ConnectionClosedError} or {@link ConnectionBrokenError} if the client is
    *   closed meanwhile, {@link ArgumentError} for messages that cannot be iterated over, or an invalid option; what the
    *   iterator throws, what `onError` throws, or the reason of `signal`
@@ -444,7 +444,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Takes one message out of a queue (AMQP 0-9-1, `basic.get`); null if it is empty. To take many, consume.
    *
-   * @throws {@link NotFoundError} for a queue that does not exist
+   * @throws a {@link NotFoundError} for a queue that does not exist
    */
   basicGet(queue: string, options: GetOptions = {}): Promise<Message | null> {
     return this.#caller.perform('basicGet', options, () =>
@@ -455,7 +455,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Consumes from a queue (AMQP 0-9-1, `basic.consume`). Loop over what it returns with `for await`.
    *
-   * @throws {@link ArgumentError}, at once, for invalid options; {@link ConnectionClosedError} if the
+   * @throws an {@link ArgumentError}, at once, for invalid options; {@link ConnectionClosedError} if the
    *   client is not connected. What the broker says comes by the iterator, and by `ready`.
    */
   basicConsume(queue: string, options: ConsumeOptions = {}): Consumer {

@@ -137,7 +137,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * auto-delete queue does not outlive the change of its `exclusive` consumer. A quorum queue takes back what was in
    * flight to the old one at that moment: it comes to the new one a little later, out of order, and marked as redelivered.
    *
-   * @throws {@link ArgumentError} if it is not a whole number from 0 to 65535
+   * @throws an {@link ArgumentError} if it is not a whole number from 0 to 65535
    */
   async qos(prefetchCount: number): Promise<void> {
     const changes = this.#plan.window.set(prefetchCount)
@@ -156,7 +156,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * handlers have ended, and if the channel or the client is closed, at once, since nothing that they do about their
    * messages matters any more.
    *
-   * @throws {@link ArgumentError} for an invalid option; the consumer is cancelled then
+   * @throws an {@link ArgumentError} for an invalid option; the consumer is cancelled then
    */
   async forEach(
     handler: (message: Message) => unknown,

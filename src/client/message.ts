@@ -170,7 +170,7 @@ export class Message {
    *
    * @returns false if that has no effect: the channel that delivered it is gone, or the broker has cancelled its consumer.
    *   The broker delivers it again, unless its queue was deleted
-   * @throws {@link AlreadySettledError} if it is settled already, or was received with `noAck`
+   * @throws an {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   ack(options: AckOptions = {}): boolean {
     return this.#settle(flag('ack', 'multiple', options.multiple, false) ? ACK_MULTIPLE : ACK)
@@ -182,7 +182,7 @@ export class Message {
    *
    * @returns false if that has no effect: the channel that delivered it is gone, or the broker has cancelled its consumer.
    *   The broker delivers it again, unless its queue was deleted
-   * @throws {@link AlreadySettledError} if it is settled already, or was received with `noAck`
+   * @throws an {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   nack(options: NackOptions = {}): boolean {
     const multiple = flag('nack', 'multiple', options.multiple, false)
@@ -194,7 +194,7 @@ export class Message {
    *
    * @returns false if that has no effect: the channel that delivered it is gone, or the broker has cancelled its consumer.
    *   The broker delivers it again, unless its queue was deleted
-   * @throws {@link AlreadySettledError} if it is settled already, or was received with `noAck`
+   * @throws an {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   reject(options: RejectOptions = {}): boolean {
     return this.#settle({ kind: 'reject', requeue: flag('reject', 'requeue', options.requeue, true) })

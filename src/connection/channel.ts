@@ -31,11 +31,11 @@ import {
   AmqpSyntaxError,
   CommandInvalidError,
   type ErrorContext,
-  errorFromReply,
   UnexpectedFrameError,
 } from '../errors.js'
 import { FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from '../frame/constants.js'
 import { connectionLost } from '../operation-errors.js'
+import { errorFromReply } from '../reply-errors.js'
 import { Deque } from '../util/deque.js'
 import { takeAll, tellAll } from '../util/tell-all.js'
 import { Reader } from '../wire/reader.js'

@@ -4,7 +4,8 @@
  */
 import type { ArgsOf, Method, MethodName } from '../codec/methods.gen.js'
 import { debugConnection } from '../debug.js'
-import { type AmqpError, CommandInvalidError, errorFromReply } from '../errors.js'
+import { type AmqpError, CommandInvalidError } from '../errors.js'
+import { errorFromReply } from '../reply-errors.js'
 import { cleanText } from '../util/clean-text.js'
 import { Deque } from '../util/deque.js'
 import { type Deferred, defer } from '../util/promise.js'

@@ -13,12 +13,12 @@ import {
   AuthenticationError,
   CommandInvalidError,
   ConnectionBrokenError,
-  errorFromReply,
   NotAllowedError,
   ProtocolError,
   TimeoutError,
 } from '../errors.js'
 import { FRAME_MIN_SIZE } from '../frame/constants.js'
+import { errorFromReply } from '../reply-errors.js'
 import type { Table } from '../util/field-value.js'
 import { type Deferred, defer } from '../util/promise.js'
 import { authenticationResponse, chooseMechanism } from './authentication.js'

@@ -35,6 +35,10 @@ export async function use(): Promise<number> {
   client.on('blocked', reason => reason.length)
   client.once('disconnect', error => error.code.length)
   client.on('topologyError', (entity, error) => [entity.kind, error.message])
+  const event: 'connect' | 'recovered' = messageCount > 0 ? 'connect' : 'recovered'
+  client.off(event, info => info.version.length)
+  const emitter: EventEmitter = client
+  await eventOf(emitter, 'close')
   const disposable: AsyncDisposable = client
   await disposable[Symbol.asyncDispose]()
   const got: Message | null = await client.basicGet(queue, { noAck: true, timeout: 5 })
@@ -47,7 +51,8 @@ export async function use(): Promise<number> {
   return messageCount
 }`
 const TYPES = 'type Client, connect, type Message, NotFoundError, type PublishOptions, short'
-const MODULE = `import { ${TYPES} } from 'puka-amqp'\n${USE}`
+const MODULE = `import { type EventEmitter, once as eventOf } from 'node:events'
+import { ${TYPES} } from 'puka-amqp'\n${USE}`
 const FILES: Readonly<Record<string, string>> = {
   'right.mts': MODULE,
   'right.cts': MODULE,
@@ -102,7 +107,7 @@ async function compile(compiler: string, settings: Settings, files: readonly str
   project.write({ [name]: JSON.stringify({ compilerOptions, files }) })
   const { stdout, stderr } = await project.node([join(dirname(manifest), 'bin/tsc'), '-p', name])
   const lines = (stdout + stderr).split('\n')
-  return lines.filter(line => /error/i.test(line))
+  return lines.filter(line => /\berror TS\d+/.test(line))
 }
 
 const COMPILERS = ['typescript-5.2', 'typescript-5.9', 'typescript', 'typescript-7']

@@ -8,7 +8,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { domains, replyCodes } from '../../../scripts/codegen/spec.js'
 import * as constants from '../../../src/constants.gen.js'
-import { AmqpError, errorFromReply, ProtocolError } from '../../../src/errors.js'
+import { AmqpError, ProtocolError } from '../../../src/errors.js'
+import { errorFromReply } from '../../../src/reply-errors.js'
 import { VERSION } from '../../../src/version.gen.js'
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
