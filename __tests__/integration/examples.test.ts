@@ -28,6 +28,7 @@ const OUTPUT: Readonly<Record<string, readonly string[]>> = {
     'ending: 0 due',
   ],
   'errors.ts': ['PRECONDITION_FAILED 406 queueDeclare'],
+  'from-amqplib.ts': ['the ids make 15'],
   'from-puka/callbacks.ts': ['hello', 'got one', 'got two'],
   'from-puka/connect.ts': ['RabbitMQ true', 'CONNECTION_CLOSED'],
   'from-puka/consume.ts': ['one true', 'two true', 'five four three'],
@@ -44,7 +45,7 @@ const OUTPUT: Readonly<Record<string, readonly string[]>> = {
     '1 missing 2',
     'true',
   ],
-  'quick-start.ts': ['hello'],
+  'quick-start.mjs': ['hello'],
   'rpc.ts': ['the sums are 6, 0, 42', 'the server ends: CONSUMER_CANCELLED'],
   'topic.ts': ['*.error: kernel.error, mail.error', 'kernel.#: kernel.info, kernel.error, kernel.disk.full'],
   'work-queue.ts': ['20 tasks done, 1 failure'],
@@ -52,7 +53,7 @@ const OUTPUT: Readonly<Record<string, readonly string[]>> = {
 
 test('no example is left out', () => {
   const files = readdirSync(FOLDER, { recursive: true, encoding: 'utf8' })
-  expect(files.filter(file => file.endsWith('.ts') && !file.startsWith('tls')).sort()).toEqual(
+  expect(files.filter(file => /\.(ts|mjs)$/.test(file) && !file.startsWith('tls')).sort()).toEqual(
     Object.keys(OUTPUT).sort(),
   )
 })

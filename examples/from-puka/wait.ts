@@ -3,7 +3,7 @@
 import { connect } from 'puka-amqp'
 
 await using client = await connect(process.env.AMQP_URL ?? 'amqp://localhost')
-const queues = ['example.wait.1', 'example.wait.2', 'example.wait.3']
+const queues: [string, string, string] = ['example.wait.1', 'example.wait.2', 'example.wait.3']
 
 // #region wait-one
 const ticket = client.queueDeclare(queues[0]) // begins at once

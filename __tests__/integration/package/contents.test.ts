@@ -32,10 +32,11 @@ describe('what is published', () => {
     expect(project.packed.filter(path => path.startsWith('dist/')).sort()).toEqual(built.sort())
   })
 
-  test('is the documents and the licence beside that, and nothing else', () => {
+  test('is the documents, the examples and the licence beside that, and nothing else', () => {
     const others = project.packed.filter(path => !path.startsWith('dist/'))
-    expect(others.filter(path => !/^docs\/[\w-]+\.(md|svg)$/.test(path)).sort()).toEqual([
+    expect(others.filter(path => !/^(docs\/[\w-]+\.(md|svg)|examples\/.*)$/.test(path)).sort()).toEqual([
       'CHANGELOG.md',
+      'CONTRIBUTING.md',
       'LICENSE',
       'README.md',
       'SECURITY.md',

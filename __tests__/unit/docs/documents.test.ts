@@ -25,18 +25,18 @@ describe('docs/errors.md', () => {
     expect(errorClasses().length).toBeGreaterThanOrEqual(27)
   })
 
-  test.each(errorClasses())('has a section for %s, with its code %s', (name, code) => {
-    const section = sections.find(text => text.startsWith(`### ${name}\n`)) ?? ''
-    expect(section).toContain(`\`${code}\``)
+  test.each(errorClasses())('has for %s a section that is found by its code, %s', (name, code) => {
+    const section = sections.find(text => text.startsWith(`### ${code}\n`)) ?? ''
+    expect(section).toContain(`\`${name}\``)
     expect(section).toMatch(/^\*\*When\.\*\* \S/m)
     expect(section).toMatch(/^\*\*What to do\.\*\* \S/m)
   })
 
-  test('has no section for a class that there is not', () => {
+  test('has no section for a code that there is not', () => {
     const named = sections.flatMap(text => /^### (\w+)\n/.exec(text)?.[1] ?? [])
     expect(named.sort()).toEqual(
       errorClasses()
-        .map(([name]) => name)
+        .map(([, code]) => code)
         .sort(),
     )
   })
@@ -76,7 +76,9 @@ describe('README.md', () => {
   test('has one line that runs the main job, and one that passes every test', () => {
     const text = document('README.md')
     expect(text.match(/npm ci.*/g)).toEqual(['npm ci && npm run demo', 'npm ci && npm test'])
-    expect(blocks(text, 'sh')).toEqual(['npm ci && npm run demo\n', 'npm ci && npm test\n'])
+    expect(blocks(text, 'sh')).toEqual(
+      expect.arrayContaining(['npm ci && npm run demo\n', 'npm ci && npm test\n']),
+    )
   })
 })
 

@@ -19,16 +19,16 @@ export function document(name: string): string {
   return read(name).text
 }
 
-/** README.md, CHANGELOG.md, SECURITY.md, and what is written by hand in docs/. */
+/** README.md, CHANGELOG.md, CONTRIBUTING.md, SECURITY.md, and what is written by hand in docs/. */
 export function documents(): TextFile[] {
   const docs = readdirSync(join(PROJECT, 'docs')).filter(name => name.endsWith('.md'))
-  const top = ['README.md', 'CHANGELOG.md', 'SECURITY.md']
+  const top = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md']
   return [...top.map(read), ...docs.map(name => read(`docs/${name}`))]
 }
 
 export function examples(): TextFile[] {
   const files = readdirSync(join(PROJECT, 'examples'), { recursive: true, encoding: 'utf8' })
-  return files.filter(name => name.endsWith('.ts')).map(name => read(`examples/${name}`))
+  return files.filter(name => /\.(ts|mjs)$/.test(name)).map(name => read(`examples/${name}`))
 }
 
 /** The fenced blocks of a language. */

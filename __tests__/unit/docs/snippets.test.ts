@@ -1,4 +1,4 @@
-/** Covers that every TypeScript snippet of the documents is a part of an example, which the integration tests run. */
+/** Covers that every snippet in TypeScript and JavaScript of the documents is a part of an example, which the integration tests run. */
 import { describe, expect, test } from '@jest/globals'
 import { blocks, documents, examples } from './documents.js'
 
@@ -22,7 +22,10 @@ function regions(): Map<string, string> {
 
 describe('the snippets of the documents', () => {
   const snippets = documents().flatMap(({ path, text }) =>
-    blocks(text, 'ts').map((block, index) => ({ title: `${path}, snippet ${index + 1}`, block })),
+    [...blocks(text, 'ts'), ...blocks(text, 'js')].map((block, index) => ({
+      title: `${path}, snippet ${index + 1}`,
+      block,
+    })),
   )
   const parts = [...regions()]
 

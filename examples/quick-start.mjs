@@ -1,10 +1,9 @@
-// The first steps, as in README.md. Run it with: npm run build && npx tsx examples/quick-start.ts
-// AMQP_URL says where the broker is.
+// The first steps, as in README.md. AMQP_URL says where the broker is.
 
 // #region quick-start
 import { connect } from 'puka-amqp'
 
-await using client = await connect(process.env.AMQP_URL ?? 'amqp://localhost')
+const client = await connect(process.env.AMQP_URL ?? 'amqp://localhost')
 
 await client.queueDeclare('example.tasks')
 // Resolves when the broker has taken responsibility for the message.
@@ -15,6 +14,7 @@ for await (const message of client.basicConsume('example.tasks', { prefetchCount
   message.ack()
   break // leaving the loop cancels the consumer
 }
-// #endregion
 
-await client.queueDelete('example.tasks')
+// Completes what is in flight, then closes.
+await client.drain()
+// #endregion
