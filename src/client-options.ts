@@ -159,6 +159,12 @@ export interface ClientOptions {
    * that is `undefined` counts as not given. @default {}
    */
   publishDefaults?: PublishDefaultOptions
+  /**
+   * Whether the error of a publish shows the line that called `basicPublish`, as those of all other methods do. It costs
+   * time with each publish, some microseconds, and memory until it is confirmed: docs/errors.md has figures.
+   * @default false
+   */
+  captureStacks?: boolean
   /** A custom transport, instead of TCP, TLS and Unix sockets. */
   transport?: TransportFactory
 }

@@ -1,5 +1,7 @@
 /** Owns how an error is told to the one operation that it belongs to: its name, its ticket, its cause. */
+import { type CallSite, leadTo } from './call-site.js'
 import {
+  AlreadySettledError,
   AmqpError,
   ArgumentError,
   ConnectionBrokenError,
@@ -64,8 +66,14 @@ export function withoutStack<T>(make: () => T): T {
   }
 }
 
-/** Adds the operation to an error of this library that arose where the operation was not known. */
-export function withOperation(error: unknown, context: ErrorContext): unknown {
-  const ours = error instanceof ArgumentError || error instanceof ResourceError
-  return ours && error.operation === undefined ? withContext(error, context) : error
+/**
+ * Adds the operation to an error of this library that arose where the operation was not known. It shows the lines of `site`,
+ * or, without one, those that it arose in.
+ */
+export function withOperation(error: unknown, context: ErrorContext, site?: CallSite): unknown {
+  const ours = [ArgumentError, ResourceError, AlreadySettledError].some(each => error instanceof each)
+  if (!ours || (error as AmqpError).operation !== undefined) return error
+  const known = withContext(error as AmqpError, context)
+  leadTo(known, site ?? (error as AmqpError))
+  return known
 }

@@ -139,7 +139,10 @@ export interface PublishOptions extends OperationOptions, MessageProperties {
   headers?: Table
 }
 
-/** A message of `publishMany`: where it goes, its body, and the options that `basicPublish` takes. */
+/**
+ * A message of `publishMany`: where it goes, its body, and the options that `basicPublish` takes. It may have properties of
+ * your own beside them, but none whose name differs by one letter from that of an option, such as `mandatroy`.
+ */
 export interface PublishManyMessage extends PublishOptions {
   /** `''` is the default exchange: the routing key is then the name of a queue. */
   exchange: string

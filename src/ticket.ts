@@ -2,8 +2,9 @@
  * Owns tickets, Puka's correlation ids: every operation gets the next number and a promise that is settled exactly
  * once: by its outcome, its `signal`, its `timeout`, or the end of the connection. Knows nothing of channels.
  */
+import { type CallSite, leadTo } from './call-site.js'
 import { debugTicket } from './debug.js'
-import type { ErrorContext } from './errors.js'
+import { AmqpError, type ErrorContext } from './errors.js'
 import { timedOut, withOperation } from './operation-errors.js'
 import type { OperationOptions } from './options.js'
 import { watchAbort } from './util/abort.js'
@@ -41,12 +42,20 @@ export class Ticket<T> implements Outcome<T> {
   readonly operation: string
   readonly #deferred: Deferred<T> = defer<T>()
   readonly #listener: TicketListener | undefined
+  readonly #site: CallSite | undefined
   #stopWatching: (() => void) | undefined
   #settled = false
 
   /** `options` are checked by the caller. A signal that is aborted already rejects at once. */
-  constructor(id: number, operation: string, options: OperationOptions, listener?: TicketListener) {
+  constructor(
+    id: number,
+    operation: string,
+    options: OperationOptions,
+    listener?: TicketListener,
+    site?: CallSite,
+  ) {
     this.id = id
+    this.#site = site
     this.operation = operation
     this.#listener = listener
     if (debugTicket.enabled) debugTicket('%d: %s', id, operation)
@@ -79,6 +88,7 @@ export class Ticket<T> implements Outcome<T> {
   }
 
   reject(reason: unknown): void {
+    if (reason instanceof AmqpError && reason.ticket === this.id) leadTo(reason, this.#site)
     if (this.#settle(reason)) this.#deferred.reject(reason)
   }
 

@@ -66,7 +66,7 @@ describe('queueDeclare', () => {
   test('takes a name from the broker where none is given', async () => {
     const client = await open()
     const [first, second] = await Promise.all([
-      client.queueDeclare(undefined, { exclusive: true }),
+      client.queueDeclare('', { exclusive: true }),
       client.queueDeclare('', { exclusive: true }),
     ])
     expect(first.queue).toMatch(/^amq\.gen-/)

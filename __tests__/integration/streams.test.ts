@@ -1,6 +1,6 @@
 /** Covers streams: where reading begins, and that a change of the prefetch count neither repeats nor skips a message. */
 import { describe, expect, test } from '@jest/globals'
-import type { Client, FieldValue, Message } from '../../src/index.js'
+import { ArgumentError, type Client, type Consumer, type FieldValue, type Message } from '../../src/index.js'
 import { newQueue, open } from '../support/broker/client.js'
 import { ack, fill, isPending, iterate, numbers, STREAM, take, textsOf } from '../support/broker/consuming.js'
 
@@ -61,6 +61,24 @@ describe('a stream', () => {
       expect(texts).toEqual(numbers(15))
     }
   })
+})
+
+test('an offset that the broker cannot read is refused before it ends the connection', async () => {
+  const client = await open()
+  const queue = await newQueue(client, { arguments: { 'x-queue-type': 'stream' } })
+  const consume = (): Consumer =>
+    client.basicConsume(queue, { prefetchCount: 5, arguments: { 'x-stream-offset': 'frist' } })
+  expect(consume).toThrow(ArgumentError)
+  // By the broker, it ends the connection, and everything on it.
+  expect(client.isOpen).toBe(true)
+  for (const offset of ['first', 'last', 'next', '1h', '7D', 0, new Date()]) {
+    const consumer = client.basicConsume(queue, {
+      prefetchCount: 5,
+      arguments: { 'x-stream-offset': offset },
+    })
+    await consumer.ready
+    await consumer.cancel()
+  }
 })
 
 describe('settling a message of a stream', () => {

@@ -102,12 +102,15 @@ describe('TLS', () => {
       newClient({ connectTimeout: 5000 }, `amqps://localhost:${node.port}`).connect(),
     )
     expect(error).toBeInstanceOf(ConnectionBrokenError)
-    expect(error.message).toContain(`localhost:${node.port}`)
+    expect(error.message).toBe(
+      `connect: no connection to localhost:${node.port}: the server does not speak TLS (wrong version number): is it a port for amqp://?`,
+    )
   })
 
   test('is not tried by itself: a port that speaks it ends a plain connection', async () => {
     const error = await errorOf<AmqpError>(newClient({}, `amqp://localhost:${node.tlsPort}`).connect())
     expect(['PROTOCOL', 'CONNECTION_BROKEN']).toContain(error.code)
+    expect(error.message).toContain('is it a port for amqps://?')
   })
 
   describe('tells the server by SNI whom it wants', () => {

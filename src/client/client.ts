@@ -3,12 +3,13 @@
  * length, because it is the documentation of the public API.
  */
 import type { EventEmitter } from 'node:events'
+import { captureCallSite, leadingTo } from '../call-site.js'
 import type { ClientOptions, UrlSource } from '../client-options.js'
 import type { ClientMetrics, ClientState, ServerInfo } from '../client-state.js'
 import { resolveConfig } from '../connection/connection-config.js'
 import { Metrics } from '../connection/metrics.js'
 import { AmqpError, ArgumentError, AuthenticationError, ConnectionClosedError } from '../errors.js'
-import { connectionLost, withOperation } from '../operation-errors.js'
+import { connectionLost, withContext, withOperation } from '../operation-errors.js'
 import type {
   AckOptions,
   BindOptions,
@@ -38,14 +39,16 @@ import { RecoveringConnection } from '../recovery/recovering-connection.js'
 import { TopologyRecovery } from '../recovery/topology-recovery.js'
 import { TicketCounter } from '../ticket.js'
 import { checkAbortOptions } from '../util/abort.js'
-import { checkOptions, checkText } from '../util/check.js'
+import { checkFlag, checkText } from '../util/check.js'
 import { ClientEmitter, type ClientEvents } from './client-events.js'
+import { queueItem } from './consume-options.js'
 import { Consumer } from './consumer.js'
 import { ConsumerRegistry } from './consumer-registry.js'
 import { Drain } from './drain.js'
 import { getTask } from './get.js'
 import { Message } from './message.js'
 import { OperationCaller } from './operation-caller.js'
+import { checkOptionsOf } from './operation-options.js'
 import { PublishCaller } from './publish-caller.js'
 import { readPublishDefaults } from './publish-defaults.js'
 import { PublishLoads } from './publish-many.js'
@@ -82,60 +85,66 @@ export class Client extends ClientEmitter implements AsyncDisposable {
    */
   constructor(url: UrlSource = 'amqp:///', options: ClientOptions = {}) {
     super()
-    checkOptions('Client', options)
-    const limits = resolveConfig(undefined, options)
-    const defaults = readPublishDefaults(options.publishDefaults)
-    const failsOffline = options.whileOffline === 'fail'
-    const counter = this.#counter
-    this.#topology = new TopologyRecovery(counter, () => this.#connection.patience, {
-      onQueueRenamed: (from, to) => this.#emitSoon('queueRenamed', from, to),
-      onTopologyError: (entity, error) => this.#emitSoon('topologyError', entity, error),
-      onTopologyDelayed: (entity, error) => this.#emitSoon('topologyDelayed', entity, error),
-      onLateRestored: () => this.#publisher.onMissing(),
-    })
-    const publishEvents = {
-      onReturned: ({ message, replyCode, replyText }: Returned) =>
-        this.#emitSoon('return', message, replyCode, replyText),
-      onLost: (count: number, error: AmqpError) => this.#emitSoon('lost', count, error),
+    try {
+      checkOptionsOf('Client', options)
+      const limits = resolveConfig(undefined, options)
+      const defaults = readPublishDefaults(options.publishDefaults)
+      const { captureStacks = false } = options
+      checkFlag('captureStacks', captureStacks)
+      const failsOffline = options.whileOffline === 'fail'
+      const counter = this.#counter
+      this.#topology = new TopologyRecovery(counter, () => this.#connection.patience, {
+        onQueueRenamed: (from, to) => this.#emitSoon('queueRenamed', from, to),
+        onTopologyError: (entity, error) => this.#emitSoon('topologyError', entity, error),
+        onTopologyDelayed: (entity, error) => this.#emitSoon('topologyDelayed', entity, error),
+        onLateRestored: () => this.#publisher.onMissing(),
+      })
+      const publishEvents = {
+        onReturned: ({ message, replyCode, replyText }: Returned) =>
+          this.#emitSoon('return', message, replyCode, replyText),
+        onLost: (count: number, error: AmqpError) => this.#emitSoon('lost', count, error),
+      }
+      this.#publisher = new Publisher(
+        counter,
+        { ...limits, failsOffline },
+        this.#metrics,
+        publishEvents,
+        () => this.#topology.missing,
+      )
+      this.#operations = new Operations(counter, {
+        maxWaiting: limits.maxPendingOperations,
+        failsOffline,
+        pending: names => this.#topology.pending(names),
+      })
+      this.#consumers = new ConsumerRegistry(
+        counter,
+        this.#topology,
+        () => this.#connection,
+        (consumer, error) => this.#emitSoon('consumerEnded', consumer, error),
+      )
+      // What survives a lost connection comes back in this order.
+      const { grace } = this.#topology
+      const parts = [this.#topology, this.#consumers, grace, this.#publisher, this.#operations]
+      this.#connection = new RecoveringConnection(url, options, limits.frameMax, this.#metrics, parts, {
+        onConnect: info => this.#emitSoon('connect', info),
+        onDisconnect: error => this.#emitSoon('disconnect', error),
+        onReconnecting: attempt => this.#emitSoon('reconnecting', attempt),
+        onRecovered: info => this.#emitSoon('recovered', info),
+        onBlocked: reason => this.#emitSoon('blocked', reason),
+        onUnblocked: () => this.#emitSoon('unblocked'),
+      })
+      this.#caller = new OperationCaller(this.#connection, this.#operations, this.#topology.record)
+      this.#publishes = new PublishCaller(this.#connection, this.#publisher, defaults, captureStacks)
+      this.#loads = new PublishLoads(this.#publishes)
+      this.#drain = new Drain(this.#connection, this.#consumers, this.#loads, () => this.close())
+      void this.#connection.closed.then(() => {
+        if (!this.#drain.completed) this.#consumers.cutOff()
+        this.#loads.cutOff()
+        this.#emitSoon('close')
+      })
+    } catch (error) {
+      throw withOperation(error, { operation: 'Client' }, captureCallSite(new.target))
     }
-    this.#publisher = new Publisher(
-      counter,
-      { ...limits, failsOffline },
-      this.#metrics,
-      publishEvents,
-      () => this.#topology.missing,
-    )
-    this.#operations = new Operations(counter, {
-      maxWaiting: limits.maxPendingOperations,
-      failsOffline,
-      pending: names => this.#topology.pending(names),
-    })
-    this.#consumers = new ConsumerRegistry(
-      counter,
-      this.#topology,
-      () => this.#connection,
-      (consumer, error) => this.#emitSoon('consumerEnded', consumer, error),
-    )
-    // What survives a lost connection comes back in this order.
-    const { grace } = this.#topology
-    const parts = [this.#topology, this.#consumers, grace, this.#publisher, this.#operations]
-    this.#connection = new RecoveringConnection(url, options, limits.frameMax, this.#metrics, parts, {
-      onConnect: info => this.#emitSoon('connect', info),
-      onDisconnect: error => this.#emitSoon('disconnect', error),
-      onReconnecting: attempt => this.#emitSoon('reconnecting', attempt),
-      onRecovered: info => this.#emitSoon('recovered', info),
-      onBlocked: reason => this.#emitSoon('blocked', reason),
-      onUnblocked: () => this.#emitSoon('unblocked'),
-    })
-    this.#caller = new OperationCaller(this.#connection, this.#operations, this.#topology.record)
-    this.#publishes = new PublishCaller(this.#connection, this.#publisher, defaults)
-    this.#loads = new PublishLoads(this.#publishes)
-    this.#drain = new Drain(this.#connection, this.#consumers, this.#loads, () => this.close())
-    void this.#connection.closed.then(() => {
-      if (!this.#drain.completed) this.#consumers.cutOff()
-      this.#loads.cutOff()
-      this.#emitSoon('close')
-    })
   }
 
   /** Resolves when the client is closed, whatever the cause; never rejects. */
@@ -189,16 +198,21 @@ export class Client extends ClientEmitter implements AsyncDisposable {
    *   {@link AuthenticationError} if the broker refuses it on the next connection, and lets the user in without it;
    *   {@link ConnectionClosedError} if the client is closed, or has never connected
    */
-  async updateSecret(newSecret: string, reason = 'refresh'): Promise<void> {
-    checkText('updateSecret: the secret', newSecret)
-    checkText('updateSecret: the reason', reason)
-    if (Buffer.byteLength(reason) > 255) {
-      throw new ArgumentError('updateSecret: the reason must be at most 255 bytes of UTF-8')
-    }
+  updateSecret(newSecret: string, reason = 'refresh'): Promise<void> {
+    return leadingTo(captureCallSite(this.updateSecret), this.#updateSecret(newSecret, reason))
+  }
+
+  async #updateSecret(newSecret: string, reason: string): Promise<void> {
     const context = { operation: 'updateSecret', ticket: this.#counter.next() }
     try {
+      checkText('the secret', newSecret)
+      checkText('the reason', reason)
+      if (Buffer.byteLength(reason) > 255) {
+        throw new ArgumentError('the reason must be at most 255 bytes of UTF-8')
+      }
       await this.#connection.updateSecret(newSecret, reason)
     } catch (error) {
+      if (error instanceof ArgumentError) throw withOperation(error, context)
       if (!(error instanceof AmqpError) || error.operation === 'updateSecret') throw error
       if (!(error instanceof AuthenticationError)) throw connectionLost(error, context)
       throw new AuthenticationError(`updateSecret: ${error.message}`, { ...context, cause: error })
@@ -213,7 +227,7 @@ export class Client extends ClientEmitter implements AsyncDisposable {
    *   exist, {@link ProtocolError} if no AMQP is spoken, {@link TimeoutError} after `connectTimeout`
    */
   connect(): Promise<ServerInfo> {
-    return this.#connection.connect()
+    return leadingTo(captureCallSite(this.connect), this.#connect())
   }
 
   /**
@@ -240,12 +254,12 @@ export class Client extends ClientEmitter implements AsyncDisposable {
    */
   drain(options: DrainOptions = {}): Promise<void> {
     try {
-      checkOptions('drain', options)
+      checkOptionsOf('drain', options)
       checkAbortOptions({ timeout: options.timeout })
     } catch (error) {
       return Promise.reject(withOperation(error, { operation: 'drain' }))
     }
-    return this.#drain.run(options.timeout ?? DRAIN_TIMEOUT)
+    return leadingTo(captureCallSite(this.drain), this.#drain.run(options.timeout ?? DRAIN_TIMEOUT))
   }
 
   /** Drains the client, for `await using`. */
@@ -323,14 +337,22 @@ export class Client extends ClientEmitter implements AsyncDisposable {
     })
   }
 
+  /** Declares a queue that lasts, for which the broker chooses the name. */
+  queueDeclare(): Promise<QueueDeclareResult>
   /**
-   * Declares a queue (AMQP 0-9-1, `queue.declare`); `''` lets the broker choose a name.
+   * Declares a queue (AMQP 0-9-1, `queue.declare`). `''` lets the broker choose a name, and so does a call without
+   * arguments.
    *
    * @throws a {@link PreconditionFailedError} if it exists with other options, {@link NotFoundError} if it is to
    *   exist (`passive`) and does not, {@link ResourceLockedError} if it is exclusive to another connection,
    *   {@link AccessRefusedError} for a reserved name
    */
-  queueDeclare(queue = '', options: QueueDeclareOptions = {}): Promise<QueueDeclareResult> {
+  queueDeclare(queue: string, options?: QueueDeclareOptions): Promise<QueueDeclareResult>
+  queueDeclare(
+    ...args: [] | [queue: string, options?: QueueDeclareOptions | undefined]
+  ): Promise<QueueDeclareResult> {
+    // A name that is undefined by mistake must not become one that the broker chooses.
+    const [queue, options = {}] = args.length === 0 ? [''] : args
     return this.#caller.call('queueDeclare', options, {
       name: 'queue.declare',
       args: () => queueDeclareArguments(queue, options),
@@ -415,7 +437,7 @@ export class Client extends ClientEmitter implements AsyncDisposable {
     body: string | Uint8Array,
     options?: PublishOptions,
   ): Promise<void> {
-    return this.#publishes.publish(exchange, routingKey, body, options)
+    return this.#publishes.publishOne(exchange, routingKey, body, options)
   }
 
   /**
@@ -459,8 +481,8 @@ export class Client extends ClientEmitter implements AsyncDisposable {
    *   client is not connected. What the broker says comes by the iterator, and by `ready`.
    */
   basicConsume(queue: string, options: ConsumeOptions = {}): Consumer {
-    checkOptions('basicConsume', options)
-    return this.#consumers.consume('basicConsume', [{ ...options, queue }], options)
+    checkOptionsOf('basicConsume', options)
+    return this.#consumers.consume('basicConsume', [queueItem(queue, options)], options)
   }
 
   /**
@@ -469,7 +491,7 @@ export class Client extends ClientEmitter implements AsyncDisposable {
    * @throws as {@link basicConsume}
    */
   basicConsumeMulti(queues: readonly QueueItem[], options: ConsumeMultiOptions = {}): Consumer {
-    checkOptions('basicConsumeMulti', options)
+    checkOptionsOf('basicConsumeMulti', options)
     return this.#consumers.consume('basicConsumeMulti', queues, options)
   }
 
@@ -496,6 +518,15 @@ export class Client extends ClientEmitter implements AsyncDisposable {
   /** Refuses a message: the same as {@link Message.reject}. */
   basicReject(message: Message, options?: RejectOptions): boolean {
     return asMessage('basicReject', message).reject(options)
+  }
+
+  async #connect(): Promise<ServerInfo> {
+    try {
+      return await this.#connection.connect()
+    } catch (error) {
+      const isNamed = !(error instanceof AmqpError) || error.operation !== undefined
+      throw isNamed ? error : withContext(error, { operation: 'connect' })
+    }
   }
 
   /** Emits an event on its own: what a listener throws does not reach the connection. */

@@ -2,6 +2,7 @@
  * Owns the consumers of a client, over all its connections: each begins on the session that is there, and comes back on
  * the next one.
  */
+import { captureCallSite } from '../call-site.js'
 import { ConsumerCancelledError, NotFoundError } from '../errors.js'
 import { type ConnectionLoss, withOperation } from '../operation-errors.js'
 import type { ConsumeMultiOptions, QueueItem } from '../options.js'
@@ -83,6 +84,7 @@ export class ConsumerRegistry implements Recoverable, ConsumerHost {
       const plan = readConsumeOptions(items, options, context, {
         takenTags: this.#tags,
         isContended: queue => this.#topology.record.hasSingleConsumer(queue),
+        site: captureCallSite(this.consume),
       })
       const connection = this.#connection()
       connection.check(operation)

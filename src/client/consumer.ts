@@ -2,6 +2,7 @@
  * Owns the user's end of a consumer: what users call, and its end. The handing out of messages is its delivery queue's
  * concern; what goes over the wire, and on which connection, is its subscription's.
  */
+import { captureCallSite, leadTo } from '../call-site.js'
 import { debugRecovery } from '../debug.js'
 import {
   type AmqpError,
@@ -140,10 +141,18 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * @throws an {@link ArgumentError} if it is not a whole number from 0 to 65535
    */
   async qos(prefetchCount: number): Promise<void> {
-    const changes = this.#plan.window.set(prefetchCount)
-    this.#deliveries.handOut()
-    if (!changes || this.hasEnded) return
-    await this.#subscription.changePrefetch({ operation: 'basicQos' })
+    const context = { operation: 'basicQos' }
+    const site = captureCallSite(this.qos)
+    try {
+      const changes = this.#plan.window.set(prefetchCount)
+      this.#deliveries.handOut()
+      if (!changes || this.hasEnded) return
+      await this.#subscription.changePrefetch(context)
+    } catch (error) {
+      const known = withOperation(error, context)
+      leadTo(known, site)
+      throw known
+    }
   }
 
   /**
@@ -324,14 +333,15 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   #end({ error }: Ending): void {
     if (this.hasEnded) return
+    leadTo(error, this.#plan.site)
     this.#state = { name: 'ended', error }
     this.#stopWatching()
     this.#pause.stop()
     this.#subscription.stop()
     if (!this.#begun) {
-      this.#ready.reject(
-        error ?? new ConsumerCancelledError('the consumer was cancelled before it was ready'),
-      )
+      const { operation, ticket } = this.#plan.context
+      const text = `${operation}: the consumer was cancelled before it was ready`
+      this.#ready.reject(error ?? new ConsumerCancelledError(text, { operation, ticket }))
     }
     this.#deliveries.end({ error })
     for (const { queue } of this.#plan.queues) this.#host.onQueueEnd(queue, this.#begun, error)

@@ -3,12 +3,14 @@
  * handler's outcome.
  */
 import { AlreadySettledError, ArgumentError } from '../errors.js'
+import { withOperation } from '../operation-errors.js'
 import type { ForEachOptions } from '../options.js'
 import { onAbort } from '../util/abort.js'
-import { checkFlag, checkOptions, checkSignal, shown } from '../util/check.js'
+import { checkFlag, checkSignal, shown } from '../util/check.js'
 import { ignore } from '../util/promise.js'
 import { Slots } from '../util/slots.js'
 import type { Message } from './message.js'
+import { checkOptionsOf } from './operation-options.js'
 
 /** What running handlers needs of their consumer. */
 export interface HandlerHost extends AsyncIterable<Message> {
@@ -103,16 +105,24 @@ function unlessSettled(settle: () => void): void {
 
 /** Reads the options. Throws {@link ArgumentError} if one is invalid. */
 export function readForEachOptions(handler: unknown, options: ForEachOptions<Message>): ForEachPlan {
-  checkOptions('forEach', options)
-  const { concurrency = 1, signal, requeue = true, onError } = options
-  if (typeof handler !== 'function') throw new ArgumentError('forEach: the handler must be a function')
-  if (!(concurrency === Number.POSITIVE_INFINITY || (Number.isInteger(concurrency) && concurrency >= 1))) {
-    throw new ArgumentError(`forEach: concurrency must be a whole number above 0, got ${shown(concurrency)}`)
+  checkOptionsOf('forEach', options)
+  try {
+    return checkedForEach(handler, options)
+  } catch (error) {
+    throw withOperation(error, { operation: 'forEach' })
   }
-  checkSignal('forEach: signal', signal)
-  checkFlag('forEach: requeue', requeue)
+}
+
+function checkedForEach(handler: unknown, options: ForEachOptions<Message>): ForEachPlan {
+  const { concurrency = 1, signal, requeue = true, onError } = options
+  if (typeof handler !== 'function') throw new ArgumentError('the handler must be a function')
+  if (!(concurrency === Number.POSITIVE_INFINITY || (Number.isInteger(concurrency) && concurrency >= 1))) {
+    throw new ArgumentError(`concurrency must be a whole number above 0, got ${shown(concurrency)}`)
+  }
+  checkSignal('signal', signal)
+  checkFlag('requeue', requeue)
   if (onError !== undefined && typeof onError !== 'function') {
-    throw new ArgumentError('forEach: onError must be a function')
+    throw new ArgumentError('onError must be a function')
   }
   return { concurrency, signal, requeue, onError }
 }

@@ -8,6 +8,7 @@ import { decodeBasicDeliver, decodeBasicGetOk } from '../codec/methods.gen.js'
 import { decodeBasicHeaders, decodeBasicProperties } from '../codec/properties.gen.js'
 import { bodyOf, type Content } from '../connection/content.js'
 import { AlreadySettledError } from '../errors.js'
+import { withOperation } from '../operation-errors.js'
 import type { AckOptions, MessageProperties, NackOptions, RejectOptions } from '../options.js'
 import { offsetOf, STREAM_OFFSET } from '../session/queue-consumer.js'
 import type { Settlement, Settler } from '../session/settlement.js'
@@ -15,7 +16,9 @@ import { checkFlag } from '../util/check.js'
 import type { FieldValue, Table } from '../util/field-value.js'
 import { Reader } from '../wire/reader.js'
 import { type Death, readDeaths } from './deaths.js'
+import { checkOptionsOf } from './operation-options.js'
 
+const NO_OPTIONS: AckOptions = {}
 const ACK: Settlement = { kind: 'ack', multiple: false }
 const ACK_MULTIPLE: Settlement = { kind: 'ack', multiple: true }
 
@@ -172,7 +175,9 @@ export class Message {
    *   The broker delivers it again, unless its queue was deleted
    * @throws an {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
-  ack(options: AckOptions = {}): boolean {
+  ack(options: AckOptions = NO_OPTIONS): boolean {
+    if (options === NO_OPTIONS) return this.#settle(ACK)
+    checkOptionsOf('ack', options)
     return this.#settle(flag('ack', 'multiple', options.multiple, false) ? ACK_MULTIPLE : ACK)
   }
 
@@ -185,6 +190,7 @@ export class Message {
    * @throws an {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   nack(options: NackOptions = {}): boolean {
+    checkOptionsOf('nack', options)
     const multiple = flag('nack', 'multiple', options.multiple, false)
     return this.#settle({ kind: 'nack', multiple, requeue: flag('nack', 'requeue', options.requeue, true) })
   }
@@ -197,6 +203,7 @@ export class Message {
    * @throws an {@link AlreadySettledError} if it is settled already, or was received with `noAck`
    */
   reject(options: RejectOptions = {}): boolean {
+    checkOptionsOf('reject', options)
     return this.#settle({ kind: 'reject', requeue: flag('reject', 'requeue', options.requeue, true) })
   }
 
@@ -240,8 +247,14 @@ export class Message {
   }
 
   #settle(settlement: Settlement): boolean {
-    if (this.#noAck) throw new AlreadySettledError('a message that was received with noAck needs no settling')
-    return this.#settler.settle(this.deliveryTag, settlement)
+    try {
+      if (this.#noAck) {
+        throw new AlreadySettledError('a message that was received with noAck needs no settling')
+      }
+      return this.#settler.settle(this.deliveryTag, settlement)
+    } catch (error) {
+      throw withOperation(error, { operation: settlement.kind })
+    }
   }
 
   #header(name: string): FieldValue {
@@ -291,6 +304,10 @@ function countOf(header: FieldValue): number | undefined {
 
 function flag(method: string, name: string, value: unknown, byDefault: boolean): boolean {
   if (value === undefined) return byDefault
-  checkFlag(`${method}: ${name}`, value)
-  return value
+  try {
+    checkFlag(name, value)
+    return value
+  } catch (error) {
+    throw withOperation(error, { operation: method })
+  }
 }

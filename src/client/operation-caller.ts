@@ -2,6 +2,7 @@
  * Owns how an operation of the facade is put to the session: options are checked, arguments are captured, and a queue
  * that the broker has renamed goes by its present name.
  */
+import { captureCallSite } from '../call-site.js'
 import type { ArgsOf, ReplyOf, SynchronousName } from '../codec/methods.gen.js'
 import type { Reply } from '../connection/channel.js'
 import { encodeRequest } from '../connection/request.js'
@@ -13,9 +14,9 @@ import type { TopologyRecord } from '../recovery/topology-record.js'
 import type { TopologyNames } from '../recovery/topology-recovery.js'
 import type { Session } from '../session/session.js'
 import type { Outcome } from '../ticket.js'
-import { checkOptions } from '../util/check.js'
 import { copyTable } from '../util/copy-table.js'
 import type { Table } from '../util/field-value.js'
+import { checkOptionsOf, type OptionedMethod } from './operation-options.js'
 import { NO_ARGUMENTS } from './topology-arguments.js'
 
 /** A request of the facade, and what its reply means. */
@@ -41,24 +42,29 @@ export class OperationCaller {
   }
 
   /** Begins an operation. Never throws: what is wrong at once rejects, too. */
-  perform<T>(operation: string, options: OperationOptions, prepare: () => OperationTask<T>): Promise<T> {
+  perform<T>(
+    operation: OptionedMethod,
+    options: OperationOptions,
+    prepare: () => OperationTask<T>,
+    site = captureCallSite(this.perform),
+  ): Promise<T> {
     try {
-      checkOptions(operation, options)
+      checkOptionsOf(operation, options)
       const task = prepare()
       this.#connection.check(operation)
-      return this.#operations.perform(operation, options, task)
+      return this.#operations.perform(operation, options, task, site)
     } catch (error) {
-      return Promise.reject(withOperation(error, { operation }))
+      return Promise.reject(withOperation(error, { operation }, site))
     }
   }
 
   /** Makes a request on a lane. */
   call<N extends SynchronousName, T>(
-    operation: string,
+    operation: OptionedMethod,
     options: OperationOptions,
     { name, args: readArgs, result, isRepeatable }: Call<N, T>,
   ): Promise<T> {
-    return this.perform(operation, options, () => {
+    const prepare = (): OperationTask<T> => {
       const args = readArgs()
       const { frameMax } = this.#connection
       const request = encodeRequest(name, args, frameMax)
@@ -72,7 +78,8 @@ export class OperationCaller {
         session.call(outcome, toSend, ({ method }: Reply) => result(method as ReplyOf<N>, present))
       }
       return { about: captured as TopologyNames, repeatable: isRepeatable?.(args) ?? true, begin }
-    })
+    }
+    return this.perform(operation, options, prepare, captureCallSite(this.call))
   }
 
   /** A queue that the broker named has another name after each recovery. */

@@ -2,10 +2,12 @@
  * Owns how a message is put to the publisher: what the user passed is read, and the client has to have a connection, or
  * to expect one. Knows nothing of what becomes of the message.
  */
+import { captureCallSite, leadingTo } from '../call-site.js'
 import { withOperation } from '../operation-errors.js'
 import type { OperationOptions, PublishOptions } from '../options.js'
 import type { Publisher } from '../publishing/publisher.js'
 import type { RecoveringConnection } from '../recovery/recovering-connection.js'
+import { checkOptionsOf } from './operation-options.js'
 import type { PublishDefaults } from './publish-defaults.js'
 import { readPublish } from './publish-options.js'
 
@@ -15,8 +17,15 @@ export class PublishCaller {
   readonly #connection: RecoveringConnection
   readonly #publisher: Publisher
   readonly #defaults: PublishDefaults | undefined
+  readonly #capturesStacks: boolean
 
-  constructor(connection: RecoveringConnection, publisher: Publisher, defaults: PublishDefaults | undefined) {
+  constructor(
+    connection: RecoveringConnection,
+    publisher: Publisher,
+    defaults: PublishDefaults | undefined,
+    capturesStacks: boolean,
+  ) {
+    this.#capturesStacks = capturesStacks
     this.#connection = connection
     this.#publisher = publisher
     this.#defaults = defaults
@@ -35,6 +44,22 @@ export class PublishCaller {
   /** Throws {@link ConnectionClosedError} or {@link ConnectionBrokenError} if nothing can be published. */
   check(operation: string): void {
     this.#connection.check(operation)
+  }
+
+  /** Publishes what a user's own call has; its options have to be known ones. Never throws, but rejects. */
+  publishOne(
+    exchange: string,
+    routingKey: string,
+    body: string | Uint8Array,
+    options: PublishOptions | undefined,
+  ): Promise<void> {
+    try {
+      if (options !== undefined) checkOptionsOf('basicPublish', options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const published = this.publish(exchange, routingKey, body, options)
+    return this.#capturesStacks ? leadingTo(captureCallSite(this.publishOne), published) : published
   }
 
   /** Publishes; never throws, but rejects. `abort` has the signal and the timeout where `options` has not. */

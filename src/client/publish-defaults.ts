@@ -8,10 +8,16 @@ import { PropertyBag } from '../codec/properties.gen.js'
 import { ArgumentError } from '../errors.js'
 import type { PublishOptions } from '../options.js'
 import type { OutgoingMessage } from '../publishing/message-envelope.js'
-import { checkFlag, checkNames, checkText } from '../util/check.js'
+import { checkFlag, checkText } from '../util/check.js'
+import { checkNames, namesOf } from '../util/option-names.js'
 import { PERSISTENT, TRANSIENT } from './publish-options.js'
 
-const NAMES: readonly (keyof PublishDefaultOptions)[] = ['messageId', 'timestamp', 'appId', 'persistent']
+const NAMES = namesOf<PublishDefaultOptions>({
+  messageId: true,
+  timestamp: true,
+  appId: true,
+  persistent: true,
+})
 /** The longest short string of AMQP, in bytes. */
 const LONGEST_TEXT = 255
 
@@ -24,7 +30,7 @@ export function readPublishDefaults(options: PublishDefaultOptions | undefined):
   if (typeof options !== 'object' || options === null) {
     throw new ArgumentError('publishDefaults must be an object with options')
   }
-  checkNames('publishDefaults.', options, NAMES)
+  checkNames(options, NAMES, { path: 'publishDefaults.' })
   const { messageId, timestamp = false, appId, persistent = true } = options
   if (messageId !== undefined && messageId !== 'uuid') {
     throw new ArgumentError("publishDefaults.messageId must be 'uuid'")

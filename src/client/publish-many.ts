@@ -2,6 +2,7 @@
  * Owns the runs of `publishMany` that are in progress on a client: what users pass is read, each message is published as
  * `basicPublish` would, and the client's end is theirs, too.
  */
+import { captureCallSite, leadingTo } from '../call-site.js'
 import { ArgumentError } from '../errors.js'
 import { withOperation } from '../operation-errors.js'
 import type {
@@ -11,12 +12,13 @@ import type {
   PublishManyResult,
 } from '../options.js'
 import { eitherSignal } from '../util/abort.js'
-import { checkNames, checkOptions, checkSignal, checkWhole } from '../util/check.js'
+import { checkSignal, checkWhole, shown } from '../util/check.js'
+import { misspelt } from '../util/option-names.js'
+import { checkOptionsOf, LOAD_MESSAGE } from './operation-options.js'
 import type { PublishCaller } from './publish-caller.js'
 import { PublishLoad, type PublishLoadHost, type PublishLoadPlan } from './publish-load.js'
 
 const OPERATION = 'publishMany'
-const OPTIONS: readonly (keyof PublishManyOptions)[] = ['window', 'signal', 'onError']
 const WINDOW = 1000
 
 /** A run in progress, whatever its messages are. */
@@ -28,6 +30,8 @@ interface RunningLoad {
 export class PublishLoads {
   readonly #caller: PublishCaller
   readonly #loads = new Set<RunningLoad>()
+  /** Names of properties that are the user's own. */
+  readonly #ownNames = new Set<string>()
 
   constructor(caller: PublishCaller) {
     this.#caller = caller
@@ -38,11 +42,12 @@ export class PublishLoads {
     messages: Iterable<M> | AsyncIterable<M>,
     options: PublishManyOptions<M>,
   ): Promise<PublishManyResult> {
+    const site = captureCallSite(this.run)
     const load = this.#begin(messages, options)
     this.#loads.add(load)
     load.start()
     try {
-      return await load.outcome
+      return await leadingTo(site, load.outcome)
     } finally {
       this.#loads.delete(load)
     }
@@ -74,14 +79,25 @@ export class PublishLoads {
     }
   }
 
+  /** A message may have properties of its user's own, but none that is most likely one of ours, misspelt. */
+  #checkMessage(message: unknown): void {
+    if (typeof message !== 'object' || message === null) {
+      throw loadError(`a message must be an object, got ${shown(message)}`)
+    }
+    for (const name in message) {
+      if (LOAD_MESSAGE.has(name) || this.#ownNames.has(name)) continue
+      const meant = misspelt(name, LOAD_MESSAGE)
+      if (meant !== undefined) throw loadError(`${name} is no option; did you mean ${meant}?`)
+      if (this.#ownNames.size < MOST_OWN_NAMES) this.#ownNames.add(name)
+    }
+  }
+
   #hostOf<M extends PublishManyMessage>({ signal }: PublishLoadPlan<M>): PublishLoadHost<M> {
     const caller = this.#caller
     return {
       publish: message => {
         try {
-          if (typeof message !== 'object' || message === null) {
-            throw new ArgumentError(`${OPERATION}: a message must be an object`, { operation: OPERATION })
-          }
+          this.#checkMessage(message)
           return signal === undefined
             ? caller.publish(message.exchange, message.routingKey, message.body, message)
             : publishUnlessAborted(caller, message, signal)
@@ -96,6 +112,13 @@ export class PublishLoads {
       check: () => caller.check(OPERATION),
     }
   }
+}
+
+/** So many names of properties that are the user's own are remembered. */
+const MOST_OWN_NAMES = 100
+
+function loadError(text: string): ArgumentError {
+  return new ArgumentError(`${OPERATION}: ${text}`, { operation: OPERATION })
 }
 
 /** The message may have a signal of its own; a timeout is its own in any case. */
@@ -119,8 +142,7 @@ function readPublishManyOptions<M>(
   messages: Iterable<M> | AsyncIterable<M>,
   options: PublishManyOptions<M>,
 ): PublishLoadPlan<M> {
-  checkOptions(OPERATION, options)
-  checkNames('', options, OPTIONS)
+  checkOptionsOf(OPERATION, options)
   const { window = WINDOW, signal, onError } = options
   checkWhole('window', window, 1)
   checkSignal('signal', signal)

@@ -3,7 +3,7 @@ import { collectProperties } from '../codec/properties.gen.js'
 import { ArgumentError } from '../errors.js'
 import type { PublishOptions } from '../options.js'
 import type { OutgoingMessage } from '../publishing/message-envelope.js'
-import { checkFlag, checkText } from '../util/check.js'
+import { checkFlag, checkText, shown } from '../util/check.js'
 
 /** The delivery modes of AMQP. */
 export const TRANSIENT = 1
@@ -27,9 +27,7 @@ export function readPublish(
 ): OutgoingMessage {
   // Its risk is judged before it is encoded.
   checkText('exchange', exchange)
-  if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
-    throw new ArgumentError('the body must be a string, a Buffer or a Uint8Array')
-  }
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) throw new ArgumentError(wrongBody(body))
   if (options === undefined) {
     return {
       exchange,
@@ -42,8 +40,6 @@ export function readPublish(
       retry: true,
     }
   }
-  if (typeof options !== 'object' || options === null)
-    throw new ArgumentError('the options must be an object')
   const { mandatory = false, confirm = true, persistent = true, retry = true, headers } = options
   checkFlag('mandatory', mandatory)
   checkFlag('confirm', confirm)
@@ -54,6 +50,19 @@ export function readPublish(
   const deliveryMode = persistent ? PERSISTENT : TRANSIENT
   if (properties !== undefined) properties.deliveryMode ??= deliveryMode
   return { exchange, routingKey, mandatory, deliveryMode, properties, headers, body, retry }
+}
+
+/** What is wrong with a body, and what was most likely meant: JSON, or other arguments. */
+function wrongBody(body: unknown): string {
+  const order =
+    "the arguments are exchange, routing key, body, options; for a queue: '', queue, body, options"
+  if (body === undefined) return `the body is missing: ${order}`
+  const expected = `the body must be a string, a Buffer or a Uint8Array, got ${shown(body)}`
+  if (typeof body !== 'object' || body === null) return expected
+  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) {
+    return `${expected}: pass a Uint8Array of its bytes`
+  }
+  return `${expected}: for JSON, pass JSON.stringify(body). And ${order}`
 }
 
 /** What RabbitMQ answers by closing the channel, with other publishes in flight on it, is refused before it is sent. */

@@ -127,6 +127,7 @@ export class Handshake {
     }
     throw new AuthenticationError(
       `connect: the server has asked for more ${MOST_CHALLENGES + 1} times (connection.secure), and ${mechanism} has no more to give`,
+      { operation: 'connect' },
     )
   }
 
@@ -181,7 +182,10 @@ export class Handshake {
       if (tooLarge !== undefined) return tooLarge
     }
     if (replyCode === undefined && reason instanceof ConnectionBrokenError && !this.#saysRefusals) {
-      return new AuthenticationError('connect: the server hung up during authentication', { cause: reason })
+      return new AuthenticationError('connect: the server hung up during authentication', {
+        operation: 'connect',
+        cause: reason,
+      })
     }
     // RabbitMQ says 530 where the user may not connect at all, for example a guest from afar.
     if (replyCode !== ACCESS_REFUSED && !(reason instanceof NotAllowedError)) return reason

@@ -76,26 +76,49 @@ export async function withinConnectTimeout(
 
 function connectFailure(
   error: unknown,
-  { hostLabel, connectTimeout }: ConnectionConfig,
+  { hostLabel, connectTimeout, address }: ConnectionConfig,
   deadline: AbortSignal,
 ): AmqpError {
   if (deadline.aborted && !(error instanceof ProtocolError)) {
     const detail = error instanceof AmqpError ? `: ${error.message}` : ''
     return new TimeoutError(
       `connect: no connection to ${hostLabel} within ${connectTimeout} ms (connectTimeout)${detail}`,
+      { operation: 'connect' },
     )
   }
   if (error instanceof AmqpError && !(error instanceof ConnectionBrokenError)) return error
-  return new ConnectionBrokenError(`connect: no connection to ${hostLabel}: ${messageOf(error)}`, {
+  const why = address.tls === undefined ? withoutTls(error) : withTls(error)
+  return new ConnectionBrokenError(`connect: no connection to ${hostLabel}: ${why}`, {
+    operation: 'connect',
     cause: error instanceof AmqpError ? error.cause : error,
   })
 }
+
+/** What a failure of TLS means: most of OpenSSL's own words say nothing of it. */
+function withTls(error: unknown): string {
+  const { code, reason } = (error ?? {}) as { readonly code?: unknown; readonly reason?: unknown }
+  if (NO_TLS.some(each => each === code)) {
+    return `the server does not speak TLS (${cleanText(String(reason ?? code))}): is it a port for amqp://?`
+  }
+  const text = messageOf(error)
+  return code === 'ECONNRESET' ? `${text}: is it a port for amqp://?` : text
+}
+
+/** A server that waits for TLS may hang up on what is none. */
+function withoutTls(error: unknown): string {
+  const text = messageOf(error)
+  return text === SILENT_END ? `${text}: is it a port for amqps://?` : text
+}
+
+/** How OpenSSL calls bytes that are no TLS. */
+const NO_TLS = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']
+const SILENT_END = 'the server hung up before it had said anything'
 
 /** Why a connection ended whose transport has closed. `silence`: nothing had come for so many milliseconds, from the beginning. */
 export function transportClosed(error: unknown, silence: number | undefined): AmqpError {
   if (error !== undefined) return new ConnectionBrokenError(messageOf(error), { cause: error })
   if (silence === undefined) return new ConnectionBrokenError('the broker hung up')
-  const hungUp = new ConnectionBrokenError('the server hung up before it had said anything')
+  const hungUp = new ConnectionBrokenError(SILENT_END)
   if (silence < LONG_SILENCE) return hungUp
   const seconds = (silence / 1000).toFixed(1)
   return new ProtocolError(

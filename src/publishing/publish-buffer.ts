@@ -3,6 +3,7 @@
  * message is written at once or waits, in what order, and that it can be abandoned as long as it waits. What may follow
  * what is in flight, and what the outcome is, is for the channel to say.
  */
+import { captureCallSite } from '../call-site.js'
 import type { Metrics } from '../connection/metrics.js'
 import type { AmqpError } from '../errors.js'
 import { connectionLost, timedOut, withOperation, withoutStack } from '../operation-errors.js'
@@ -85,7 +86,7 @@ export class PublishBuffer implements PublishChannelHost {
       try {
         this.#accept(ticket, message, options, resolve, reject)
       } catch (error) {
-        reject(withOperation(error, publishContext(ticket)))
+        reject(withOperation(error, publishContext(ticket), captureCallSite(this.publish)))
       }
     })
   }

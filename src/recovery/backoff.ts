@@ -4,9 +4,20 @@ import type { RecoveryOptions } from '../client-options.js'
 import { ArgumentError } from '../errors.js'
 import { DEFAULT_PATIENCE } from '../reply-codes.js'
 import { checkAtLeast, checkFlag } from '../util/check.js'
+import { checkNames, namesOf } from '../util/option-names.js'
 
 /** Longer than this a timer of the runtime cannot run, in milliseconds. */
 const LONGEST_DELAY = 2_147_483_647
+
+const NAMES = namesOf<RecoveryOptions>({
+  initialDelay: true,
+  maxDelay: true,
+  factor: true,
+  maxAttempts: true,
+  maxTime: true,
+  retryRefused: true,
+  patience: true,
+})
 
 /** What recovery does; every value checked, defaults filled in. */
 export interface RecoveryPlan {
@@ -26,6 +37,7 @@ export function planRecovery(options: false | RecoveryOptions | undefined): Reco
   if (options !== undefined && (typeof options !== 'object' || options === null)) {
     throw new ArgumentError('recovery must be false, or an object with options')
   }
+  checkNames(options ?? {}, NAMES, { path: 'recovery.' })
   const { initialDelay = 250, maxDelay = 30_000, factor = 2, retryRefused = true } = options ?? {}
   const { maxAttempts = Number.POSITIVE_INFINITY, maxTime = Number.POSITIVE_INFINITY } = options ?? {}
   const { patience = DEFAULT_PATIENCE } = options ?? {}

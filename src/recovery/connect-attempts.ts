@@ -109,7 +109,11 @@ export class ConnectAttempts {
     const deadline = new AbortController()
     const timeout = Math.max(0, plan.maxTime - (performance.now() - this.#since))
     const stopWatching = watchAbort({ timeout }, ignore, () => {
-      deadline.abort(new TimeoutError(`connect: no connection within ${plan.maxTime} ms (recovery.maxTime)`))
+      deadline.abort(
+        new TimeoutError(`connect: no connection within ${plan.maxTime} ms (recovery.maxTime)`, {
+          operation: 'connect',
+        }),
+      )
     })
     const either = eitherSignal(signal, deadline.signal)
     try {

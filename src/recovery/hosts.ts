@@ -168,6 +168,8 @@ function isExposed({ address, mechanism, transport }: ConnectionConfig): boolean
   return !isProtected && mechanism !== 'EXTERNAL' && !isLoopback(address.host)
 }
 
+const CONNECT = { operation: 'connect' } as const
+
 /** What the user's function answers. Rejects as it does, or after so many milliseconds, or with the signal's reason. */
 async function answerWithin(
   patience: number,
@@ -177,7 +179,7 @@ async function answerWithin(
   const late = defer<never>()
   const timer = setTimeout(() => {
     const text = `connect: the function that gives the URL has not answered within ${patience} ms (connectTimeout)`
-    late.reject(new TimeoutError(text))
+    late.reject(new TimeoutError(text, CONNECT))
   }, patience)
   // Without a signal nobody could end it before its time, and it must not keep the process.
   if (signal === undefined) timer.unref()
@@ -187,7 +189,10 @@ async function answerWithin(
   } catch (error) {
     // Whoever looks at an error expects one. What was thrown instead is not shown: it may be a URL.
     if (error instanceof Error || (signal?.aborted && error === signal.reason)) throw error
-    throw new ConnectionBrokenError('connect: the function that gives the URL has thrown what is no Error')
+    throw new ConnectionBrokenError(
+      'connect: the function that gives the URL has thrown what is no Error',
+      CONNECT,
+    )
   } finally {
     clearTimeout(timer)
     stopWatching?.()
@@ -214,6 +219,7 @@ export async function openFirst<T>(
   const [only] = failures
   if (failures.length === 1) throw only
   throw new ConnectionBrokenError(`connect: no host can be used: ${answers.join('; ')}`, {
+    ...CONNECT,
     cause: new AggregateError(failures, 'what each host answered'),
   })
 }

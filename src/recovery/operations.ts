@@ -2,6 +2,7 @@
  * Owns the operations of a client over all its connections: each begins on the session that is there, waits while there
  * is none, and begins again on the next one where repeating it is harmless. Knows nothing of what the operations are.
  */
+import type { CallSite } from '../call-site.js'
 import { type ErrorContext, ResourceError } from '../errors.js'
 import { type ConnectionLoss, connectionLost, withContext } from '../operation-errors.js'
 import type { OperationOptions } from '../options.js'
@@ -51,10 +52,15 @@ export class Operations implements Recoverable, TicketListener {
   }
 
   /** Begins an operation. Throws {@link ArgumentError} if `signal` or `timeout` are invalid. */
-  perform<T>(operation: string, options: OperationOptions, task: OperationTask<T>): Promise<T> {
+  perform<T>(
+    operation: string,
+    options: OperationOptions,
+    task: OperationTask<T>,
+    site?: CallSite,
+  ): Promise<T> {
     checkAbortOptions(options)
     const id = this.#counter.next()
-    const ticket = new Ticket<T>(id, operation, options, this)
+    const ticket = new Ticket<T>(id, operation, options, this, site)
     if (ticket.settled) return ticket.promise
     const { maxWaiting } = this.#plan
     if (this.#session === undefined && this.#pending.size >= maxWaiting) {

@@ -139,7 +139,9 @@ export class RecoveringConnection {
     switch (state.name) {
       case 'closed':
         return Promise.reject(
-          new ConnectionClosedError(`connect: ${state.reason.message}; make a new client`),
+          new ConnectionClosedError(`connect: ${state.reason.message}; make a new client`, {
+            operation: 'connect',
+          }),
         )
       case 'open':
         return Promise.resolve(state.session.info)

@@ -1,6 +1,9 @@
 /** Owns the checks of values that users pass: each throws an {@link ArgumentError} that says what was expected. */
 import { ArgumentError } from '../errors.js'
 
+/** So much of a text that was not expected is shown. */
+const MOST_SHOWN = 40
+
 /**
  * A value that was not expected, for a message. An object is only named: putting it into words would run code of the user, and
  * some have none for that.
@@ -8,21 +11,17 @@ import { ArgumentError } from '../errors.js'
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'function') return 'a function'
+  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, MOST_SHOWN))}`
   return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }
 
 /** Throws {@link ArgumentError} unless `options` is an object. */
-export function checkOptions(operation: string, options: unknown): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new ArgumentError(`${operation}: the options must be an object`, { operation })
-  }
-}
-
-/** Throws {@link ArgumentError} if an option is none of those known: most often it is misspelt. `path` leads to it. */
-export function checkNames(path: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(options).find(name => !known.includes(name))
-  if (unknown === undefined) return
-  throw new ArgumentError(`${path}${unknown} is no option; there are ${known.join(', ')}`)
+export function checkOptions(operation: string, options: unknown): asserts options is object {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return
+  const hint = typeof options === 'function' ? '. There are no callbacks: await what it returns' : ''
+  throw new ArgumentError(`${operation}: the options must be an object, got ${shown(options)}${hint}`, {
+    operation,
+  })
 }
 
 /** Throws {@link ArgumentError} unless `value` is true or false. */

@@ -138,6 +138,9 @@ type How = (typeof HOW)[number]
 
 const requeues = (how: How): boolean => how === 'nack' || how === 'reject'
 
+/** The method of a message that settles it so. */
+const methodOf = (how: How): string => how.split(' ')[0] ?? how
+
 function settle(message: Message, how: How): boolean {
   if (how === 'ack') return message.ack()
   const requeue = requeues(how)
@@ -201,7 +204,9 @@ export const settleKept: fc.Arbitrary<Step> = fc
       return {
         // The channel of a message that is settled may be gone: that comes first.
         expected:
-          'error' in outcome ? [{ error: outcome.error, operation: undefined }, { value: false }] : [outcome],
+          'error' in outcome
+            ? [{ error: outcome.error, operation: methodOf(how) }, { value: false }]
+            : [outcome],
         run: async (world: World) => settle(world.kept.get(id) as Message, how),
       }
     },

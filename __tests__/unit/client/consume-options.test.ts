@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { readConsumeOptions } from '../../../src/client/consume-options.js'
 import { ArgumentError } from '../../../src/errors.js'
 import type { ConsumeMultiOptions, QueueItem } from '../../../src/options.js'
-import type { Table } from '../../../src/util/field-value.js'
+import { decimal, double, float, int, long, type Table, timestamp } from '../../../src/util/field-value.js'
 
 const ALONE = { takenTags: new Set<string>(), isContended: () => false }
 
@@ -118,5 +118,55 @@ describe('readConsumeOptions', () => {
     expect(() =>
       readConsumeOptions(items as QueueItem[], options as ConsumeMultiOptions, { ticket: 1 }, ALONE),
     ).toThrow(ArgumentError)
+  })
+})
+
+describe('what a consumer says of a stream', () => {
+  const read = (args: Table) => (): unknown =>
+    readConsumeOptions([{ queue: 'q', arguments: args }], {}, {}, ALONE)
+
+  test.each([
+    'first',
+    'last',
+    'next',
+    '7D',
+    '1h',
+    '010s',
+    0,
+    5,
+    5n,
+    new Date(),
+    timestamp(5n),
+    int(5),
+    long(2n ** 40n),
+    Buffer.from('first'),
+    undefined,
+  ])('may begin at %p', offset => {
+    expect(read({ 'x-stream-offset': offset })).not.toThrow()
+  })
+
+  test.each(['frist', '', 'First', '0h', '5', '10ms', '1 h', 1.5, Number.NaN, true, null, [0], { at: 0 }])(
+    'may not begin at %p',
+    offset => {
+      expect(read({ 'x-stream-offset': offset })).toThrow(ArgumentError)
+      expect(read({ 'x-stream-offset': offset })).toThrow(
+        "arguments['x-stream-offset'] must be 'first', 'last'",
+      )
+    },
+  )
+
+  test.each([double(5), float(5), decimal(5, 1), Buffer.from('frist')])(
+    'may not begin at a value of a type that is no offset: %p',
+    offset => {
+      expect(read({ 'x-stream-offset': offset })).toThrow(ArgumentError)
+    },
+  )
+
+  test('may filter by a text, or by several', () => {
+    expect(read({ 'x-stream-filter': 'one' })).not.toThrow()
+    expect(read({ 'x-stream-filter': ['one', 'two'] })).not.toThrow()
+    for (const filter of [5, [5], ['one', null], { one: 1 }]) {
+      expect(read({ 'x-stream-filter': filter })).toThrow("arguments['x-stream-filter'] must be a string")
+    }
   })
 })

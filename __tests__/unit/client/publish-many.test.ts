@@ -93,12 +93,17 @@ test('bad messages fail, each with its own error, and harm no other', async () =
     null,
     {},
     { exchange: '', routingKey: 'k' },
+    { ...messageOf(7), mandatroy: true },
     { ...messageOf(7), priority: 'high' },
     { ...messageOf(7), signal: 'stop' },
     throwing,
   ]
   const told: unknown[][] = []
-  const messages = [messageOf(0), ...bad, messageOf(1)] as PublishManyMessage[]
+  const messages = [
+    messageOf(0),
+    ...bad,
+    { ...messageOf(1), orderNumber: 1, retries: 2 },
+  ] as PublishManyMessage[]
   for (const signal of [undefined, new AbortController().signal]) {
     told.length = 0
     bodies.length = 0
@@ -112,9 +117,12 @@ test('bad messages fail, each with its own error, and harm no other', async () =
     expect(errors.pop()).toBe(REASON)
     for (const error of errors) expect(error).toBeInstanceOf(ArgumentError)
     expect(errors.map(error => (error as Error).message)).toEqual([
-      ...new Array(3).fill('publishMany: a message must be an object'),
+      'publishMany: a message must be an object, got undefined',
+      'publishMany: a message must be an object, got the string "text"',
+      'publishMany: a message must be an object, got null',
       'basicPublish: exchange must be a string, got undefined',
-      'basicPublish: the body must be a string, a Buffer or a Uint8Array',
+      expect.stringMatching(/^basicPublish: the body is missing/),
+      'publishMany: mandatroy is no option; did you mean mandatory?',
       expect.stringMatching(/^basicPublish: priority must be /),
       'basicPublish: signal must be an AbortSignal',
     ])

@@ -201,7 +201,7 @@ describe('a handshake that fails', () => {
     })
     await expect(connect('amqp://test', { transport })).rejects.toMatchObject({
       constructor: ProtocolError,
-      message: 'the server speaks AMQP 0-8, not 0-9-1',
+      message: 'connect: the server speaks AMQP 0-8, not 0-9-1',
     })
   })
 

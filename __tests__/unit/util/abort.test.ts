@@ -25,9 +25,16 @@ describe('checkAbortOptions', () => {
     expect(() => checkAbortOptions(options)).not.toThrow()
   })
 
-  test.each([0, -1, Number.NaN, '100', null, 5n])('refuses the timeout %p', timeout => {
+  test.each([
+    [0, '0'],
+    [-1, '-1'],
+    [Number.NaN, 'NaN'],
+    ['100', 'the string "100"'],
+    [null, 'null'],
+    [5n, '5'],
+  ])('refuses the timeout %p', (timeout, shown) => {
     expect(() => checkAbortOptions(untyped({ timeout }))).toThrow(ArgumentError)
-    expect(() => checkAbortOptions(untyped({ timeout }))).toThrow(`above 0, got ${String(timeout)}`)
+    expect(() => checkAbortOptions(untyped({ timeout }))).toThrow(`above 0, got ${shown}`)
   })
 
   test.each([null, {}, 'abort', new AbortController()])('refuses the signal %p', signal => {

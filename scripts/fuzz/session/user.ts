@@ -29,7 +29,7 @@ export const calls: Readonly<Record<string, Call>> = {
   connect: ({ client }) => client.connect(),
   close: ({ client }) => client.close(),
   drain: ({ client }) => client.drain({ timeout: 500 }),
-  queue: ({ client }, [name, ...words], limits) =>
+  queue: ({ client }, [name = '', ...words], limits) =>
     client.queueDeclare(name, { ...flags(words, 'passive', 'exclusive'), ...limits }),
   exchange: ({ client }, [name = 'e'], limits) => client.exchangeDeclare(name, limits),
   bind: ({ client }, [queue = 'q', exchange = 'e'], limits) => client.queueBind(queue, exchange, 'k', limits),
