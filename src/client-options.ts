@@ -60,6 +60,21 @@ export interface PublishDefaultOptions {
   persistent?: boolean
 }
 
+/**
+ * Where lines go that tell what becomes of a client. `console`, pino, winston and others are loggers. Each method is called
+ * with one text; what it returns is ignored, and what it throws, too.
+ */
+export interface Logger {
+  /** What is as it should be, in detail. */
+  debug(message: string): unknown
+  /** What is as it should be: connected, reconnecting, recovered, closed. */
+  info(message: string): unknown
+  /** What the client deals with: a connection lost, the broker blocked, a part of the topology late. */
+  warn(message: string): unknown
+  /** What is not as it should be, and stays so: a consumer ended, messages lost, a part of the topology gone. */
+  error(message: string): unknown
+}
+
 /** Options of a client. Values in the URL take precedence over `username`, `password` and `vhost`. */
 export interface ClientOptions {
   /** The user, if the URL has none. @default 'guest' */
@@ -165,6 +180,11 @@ export interface ClientOptions {
    * @default false
    */
   captureStacks?: boolean
+  /**
+   * Told what becomes of the connection, of the topology and of consumers, at levels that fit. No line has a password.
+   * `DEBUG=puka:*` shows more. @default none
+   */
+  logger?: Logger
   /** A custom transport, instead of TCP, TLS and Unix sockets. */
   transport?: TransportFactory
 }

@@ -13,7 +13,7 @@ const MINUTE = 60_000
 const FOLDER = join(PROJECT, 'examples')
 
 /** What each example prints. */
-const OUTPUT: Readonly<Record<string, readonly string[]>> = {
+const OUTPUT: Readonly<Record<string, readonly unknown[]>> = {
   'consuming.ts': [
     'loop: 0 due',
     'forEach: 0 due',
@@ -38,6 +38,8 @@ const OUTPUT: Readonly<Record<string, readonly string[]>> = {
   'from-puka/publish-and-get.ts': ['nobody wants hello? at no-such-queue', 'hello { attempt: 1 } 0', 'null'],
   'from-puka/transport.ts': ['1000000'],
   'from-puka/wait.ts': ['0', 'true', '3', 'fulfilled rejected', 'true TimeoutError', 'no longer wanted'],
+  'observability/logger.ts': [expect.stringMatching(/^puka-amqp: connected to /), 'puka-amqp: closed'],
+  'observability/prometheus.ts': ['puka_amqp_open{client="orders"} 1'],
   'publishing.ts': [
     '3 orders',
     '36 true orders',

@@ -30,6 +30,13 @@ const ranks: Readonly<Record<string, number>> = {
 }
 const BARREL = 'index.ts'
 const TOP = 8
+/** The entries beside the main one, each of which is a folder. They see the library as its users do. */
+const ENTRIES: readonly string[] = ['prometheus']
+
+/** Whether a file is of an entry beside the main one. */
+function isOfEntry(path: string): boolean {
+  return ENTRIES.some(entry => path.startsWith(`${entry}/`))
+}
 
 /** All that the files depend on; type imports count. */
 export function dependenciesOf(files: readonly SourceFile[]): Dependency[] {
@@ -76,10 +83,13 @@ export function cycles(dependencies: readonly Dependency[]): string[] {
   return found
 }
 
-/** Re-exports in files other than the barrel, and imports of the barrel. */
+/** Re-exports in files other than a barrel, and imports of the barrel in the library itself. */
 export function strayBarrels(dependencies: readonly Dependency[]): string[] {
   return dependencies
-    .filter(({ from, to, reExport }) => (reExport && from !== BARREL) || to === BARREL)
+    .filter(({ from, to, reExport }) => {
+      const isBarrel = from === BARREL || (isOfEntry(from) && from.endsWith(`/${BARREL}`))
+      return (reExport && !isBarrel) || (to === BARREL && !isOfEntry(from))
+    })
     .map(arrow)
 }
 
@@ -150,10 +160,11 @@ function isHandWritten({ path }: SourceFile): boolean {
 function groupOf(path: string): string {
   if (path === BARREL) return BARREL
   const [folder = ''] = path.split('/')
-  return folder in ranks ? folder : 'bottom'
+  return folder in ranks || isOfEntry(path) ? folder : 'bottom'
 }
 
 function rankOf(path: string): number {
+  if (isOfEntry(path)) return TOP + 1
   return path === BARREL ? TOP : (ranks[groupOf(path)] ?? 0)
 }
 

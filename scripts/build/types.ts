@@ -3,13 +3,15 @@
  * module and CommonJS see the same declarations, as they get the same classes: `NAME.d.ts` passes on `NAME.d.cts`.
  */
 import { execFileSync } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { Extractor, ExtractorConfig, type IConfigFile } from '@microsoft/api-extractor'
 import { type Entry, PROJECT } from './entries.js'
 
 /** Where the compiler writes one declaration file for each source file. API Extractor takes none from node_modules. */
 const SEPARATE = `${PROJECT}/dist/separate`
+/** What the other entries take the main one for; the package's own name would lead to its own files. */
+const PACKAGE = 'puka-amqp-main'
 const CACHE = `${PROJECT}/node_modules/.cache/api-extractor`
 
 /**
@@ -25,21 +27,42 @@ export function emitTypes(): void {
   execFileSync(process.execPath, [compiler, ...options], { cwd: PROJECT, stdio: 'inherit' })
 }
 
+/**
+ * Makes the main entry a package, for the others: of a package, API Extractor takes no types in. They must exist once, as the
+ * classes do.
+ */
+export function setMainEntryApart(others: readonly Entry[]): void {
+  const home = `${SEPARATE}/node_modules/${PACKAGE}`
+  mkdirSync(home, { recursive: true })
+  writeFileSync(
+    `${home}/package.json`,
+    JSON.stringify({ name: PACKAGE, version: '0.0.0', types: 'index.d.ts' }),
+  )
+  copyFileSync(`${PROJECT}/dist/index.d.cts`, `${home}/index.d.ts`)
+  for (const { name } of others) {
+    for (const file of readdirSync(`${SEPARATE}/${name}`)) {
+      const path = `${SEPARATE}/${name}/${file}`
+      writeFileSync(path, readFileSync(path, 'utf8').replaceAll("'../index.js'", `'${PACKAGE}'`))
+    }
+  }
+}
+
 /** The package has the declarations of its entries only. */
 export function removeSeparateTypes(): void {
   rmSync(SEPARATE, { recursive: true })
 }
 
 function settings({ name, source }: Entry): IConfigFile {
+  const separate = `${SEPARATE}/${source.replace(/^src\//, '').replace(/\.ts$/, '.d.ts')}`
   return {
     projectFolder: PROJECT,
-    mainEntryPointFilePath: `${SEPARATE}/${source.replace(/^src\//, '').replace(/\.ts$/, '.d.ts')}`,
+    mainEntryPointFilePath: separate,
     newlineKind: 'lf',
     compiler: {
       overrideTsconfig: {
         extends: `${PROJECT}/tsconfig.json`,
         include: [],
-        files: [`${SEPARATE}/index.d.ts`],
+        files: [separate],
       },
     },
     apiReport: {
@@ -87,7 +110,8 @@ export function rollUpTypes(entry: Entry, report: Report): boolean {
     },
   })
   const file = `${PROJECT}/dist/${entry.name}.d.cts`
-  writeFileSync(file, REFERENCES + readFileSync(file, 'utf8').replace(/^\/\/\/ <reference .*\n/gm, ''))
+  const text = readFileSync(file, 'utf8').replace(/^\/\/\/ <reference .*\n/gm, '')
+  writeFileSync(file, REFERENCES + text.replaceAll(`from '${PACKAGE}'`, `from './index.cjs'`))
   writeFileSync(`${PROJECT}/dist/${entry.name}.d.ts`, `export * from './${entry.name}.cjs'\n`)
   return succeeded
 }

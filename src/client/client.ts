@@ -41,6 +41,7 @@ import { TicketCounter } from '../ticket.js'
 import { checkAbortOptions } from '../util/abort.js'
 import { checkFlag, checkText } from '../util/check.js'
 import { ClientEmitter, type ClientEvents } from './client-events.js'
+import { ClientLog, checkLogger } from './client-log.js'
 import { queueItem } from './consume-options.js'
 import { Consumer } from './consumer.js'
 import { ConsumerRegistry } from './consumer-registry.js'
@@ -75,6 +76,7 @@ export class Client extends ClientEmitter implements AsyncDisposable {
   readonly #publishes: PublishCaller
   readonly #loads: PublishLoads
   readonly #drain: Drain
+  readonly #log: ClientLog | undefined
 
   /**
    * Makes a client that is not connected yet.
@@ -89,7 +91,9 @@ export class Client extends ClientEmitter implements AsyncDisposable {
       checkOptionsOf('Client', options)
       const limits = resolveConfig(undefined, options)
       const defaults = readPublishDefaults(options.publishDefaults)
-      const { captureStacks = false } = options
+      const { captureStacks = false, logger } = options
+      checkLogger(logger)
+      this.#log = logger && new ClientLog(logger)
       checkFlag('captureStacks', captureStacks)
       const failsOffline = options.whileOffline === 'fail'
       const counter = this.#counter
@@ -531,7 +535,10 @@ export class Client extends ClientEmitter implements AsyncDisposable {
 
   /** Emits an event on its own: what a listener throws does not reach the connection. */
   #emitSoon<K extends keyof ClientEvents>(event: K, ...args: ClientEvents[K]): void {
-    queueMicrotask(() => (this as EventEmitter).emit(event, ...args))
+    queueMicrotask(() => {
+      this.#log?.write(event, args, this.state)
+      ;(this as EventEmitter).emit(event, ...args)
+    })
   }
 }
 

@@ -102,6 +102,7 @@ const OPTIONS = {
     whileOffline: true,
     publishDefaults: true,
     captureStacks: true,
+    logger: true,
     transport: true,
   }),
   drain: namesOf<DrainOptions>({ timeout: true }),

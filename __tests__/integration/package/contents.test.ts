@@ -11,10 +11,13 @@ import { UserProject } from '../../support/user-project.js'
 const MINUTE = 60_000
 const LARGEST_PACKAGE = 250 * 1024
 
+/** What entries beside the main one need. */
+const PEERS = ['prom-client']
+
 let project: UserProject
 
 beforeAll(async () => {
-  project = await UserProject.create()
+  project = await UserProject.create(PEERS)
 }, MINUTE)
 
 afterAll(() => {
@@ -94,6 +97,22 @@ describe('Node loads the package', () => {
         console.log(JSON.stringify(different))`,
       )
       expect({ status, stderr, stdout }).toEqual({ status: 0, stderr: '', stdout: '[]\n' })
+    },
+    MINUTE,
+  )
+
+  test.each(readEntries().filter(({ name }) => name !== 'index'))(
+    'and the entry $name both ways, once',
+    async ({ name }) => {
+      const { status, stdout, stderr } = await project.program(
+        `${name}.mjs`,
+        `import { createRequire } from 'node:module'
+        import * as imported from 'puka-amqp/${name}'
+        const required = createRequire(import.meta.url)('puka-amqp/${name}')
+        const names = Object.keys(imported)
+        console.log(names.length > 0, JSON.stringify(names.filter(name => imported[name] !== required[name])))`,
+      )
+      expect({ status, stderr, stdout }).toEqual({ status: 0, stderr: '', stdout: 'true []\n' })
     },
     MINUTE,
   )
