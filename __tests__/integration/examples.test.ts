@@ -38,6 +38,17 @@ const OUTPUT: Readonly<Record<string, readonly unknown[]>> = {
   'from-puka/publish-and-get.ts': ['nobody wants hello? at no-such-queue', 'hello { attempt: 1 } 0', 'null'],
   'from-puka/transport.ts': ['1000000'],
   'from-puka/wait.ts': ['0', 'true', '3', 'fulfilled rejected', 'true TimeoutError', 'no longer wanted'],
+  'observability/channels.ts': ['amq.topic:prices.eur confirmed'],
+  'observability/opentelemetry.ts': [
+    'in a handler true',
+    'in a loop true',
+    '[',
+    ...['publish example.traced', 'publish example.traced', 'process example.traced'].map(
+      name => `  '${name}',`,
+    ),
+    "  'consume example.traced'",
+    ']',
+  ],
   'observability/logger.ts': [expect.stringMatching(/^puka-amqp: connected to /), 'puka-amqp: closed'],
   'observability/prometheus.ts': ['puka_amqp_open{client="orders"} 1'],
   'publishing.ts': [

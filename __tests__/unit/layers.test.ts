@@ -26,7 +26,10 @@ const NETWORK = ['node:net', 'node:tls', 'node:dgram', 'node:http', 'node:https'
 const SANS_IO = /^(?:wire|frame|codec|connection|publishing|session)\//
 
 /** The peer of an entry beside the main one. */
-const PEERS: Readonly<Record<string, string>> = { 'prometheus/': 'prom-client' }
+const PEERS: Readonly<Record<string, string>> = {
+  'opentelemetry/': '@opentelemetry/api',
+  'prometheus/': 'prom-client',
+}
 
 const knownPackage = (from: string, name: string): boolean =>
   name.startsWith('node:') ||

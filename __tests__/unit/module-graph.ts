@@ -31,7 +31,7 @@ const ranks: Readonly<Record<string, number>> = {
 const BARREL = 'index.ts'
 const TOP = 8
 /** The entries beside the main one, each of which is a folder. They see the library as its users do. */
-const ENTRIES: readonly string[] = ['prometheus']
+const ENTRIES: readonly string[] = ['opentelemetry', 'prometheus']
 
 /** Whether a file is of an entry beside the main one. */
 function isOfEntry(path: string): boolean {

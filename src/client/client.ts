@@ -60,6 +60,7 @@ import {
   queueDeclareArguments,
   queueDeleteArguments,
 } from './topology-arguments.js'
+import { connects } from './trace-channels.js'
 
 const DRAIN_TIMEOUT = 30_000
 
@@ -137,8 +138,8 @@ export class Client extends ClientEmitter implements AsyncDisposable {
         onBlocked: reason => this.#emitSoon('blocked', reason),
         onUnblocked: () => this.#emitSoon('unblocked'),
       })
-      this.#caller = new OperationCaller(this.#connection, this.#operations, this.#topology.record)
-      this.#publishes = new PublishCaller(this.#connection, this.#publisher, defaults, captureStacks)
+      this.#caller = new OperationCaller(this, this.#connection, this.#operations, this.#topology.record)
+      this.#publishes = new PublishCaller(this, this.#connection, this.#publisher, defaults, captureStacks)
       this.#loads = new PublishLoads(this.#publishes)
       this.#drain = new Drain(this.#connection, this.#consumers, this.#loads, () => this.close())
       void this.#connection.closed.then(() => {
@@ -231,7 +232,11 @@ export class Client extends ClientEmitter implements AsyncDisposable {
    *   exist, {@link ProtocolError} if no AMQP is spoken, {@link TimeoutError} after `connectTimeout`
    */
   connect(): Promise<ServerInfo> {
-    return leadingTo(captureCallSite(this.connect), this.#connect())
+    const site = captureCallSite(this.connect)
+    const connect = (): Promise<ServerInfo> => leadingTo(site, this.#connect())
+    return connects.hasSubscribers
+      ? (connects.tracePromise(connect, { client: this }) as Promise<ServerInfo>)
+      : connect()
   }
 
   /**

@@ -1,6 +1,7 @@
 /** Owns one loop over a consumer: its messages one by one, and what becomes of those in hand where it is left. */
 import type { DeliveryQueue, Step } from './delivery-queue.js'
 import type { Message } from './message.js'
+import { deliveries as told } from './trace-channels.js'
 
 /** What a loop needs of its consumer. */
 export interface IteratorHost {
@@ -18,12 +19,15 @@ const LEAST_REMEMBERED = 16
 export class ConsumerIterator implements AsyncIterator<Message, undefined> {
   readonly #host: IteratorHost
   readonly #deliveries: DeliveryQueue
+  readonly #announces: boolean
   #over = false
   /** What was handed to this loop, and may be unsettled. */
   #given: Message[] = []
   #rememberUpTo = LEAST_REMEMBERED
 
-  constructor(host: IteratorHost, deliveries: DeliveryQueue) {
+  /** `announces`: what it hands out is told to whoever traces deliveries. */
+  constructor(host: IteratorHost, deliveries: DeliveryQueue, announces: boolean) {
+    this.#announces = announces
     this.#host = host
     this.#deliveries = deliveries
   }
@@ -36,7 +40,8 @@ export class ConsumerIterator implements AsyncIterator<Message, undefined> {
       this.#over = true
       return this.#deliveries.lastStep()
     }
-    return this.#host.requeuesOnLeave ? next.then(step => this.#remember(step)) : next
+    if (this.#announces && told.hasSubscribers) return next.then(step => announced(this.#seen(step)))
+    return this.#host.requeuesOnLeave ? next.then(step => this.#seen(step)) : next
   }
 
   async return(): Promise<Step> {
@@ -45,8 +50,8 @@ export class ConsumerIterator implements AsyncIterator<Message, undefined> {
     return { value: undefined, done: true }
   }
 
-  #remember(step: Step): Step {
-    if (step.value === undefined) return step
+  #seen(step: Step): Step {
+    if (step.value === undefined || !this.#host.requeuesOnLeave) return step
     this.#given.push(step.value)
     if (this.#given.length > this.#rememberUpTo) {
       this.#given = this.#given.filter(message => message.isOutstanding)
@@ -54,4 +59,9 @@ export class ConsumerIterator implements AsyncIterator<Message, undefined> {
     }
     return step
   }
+}
+
+function announced(step: Step): Step {
+  if (step.value !== undefined) told.publish({ message: step.value })
+  return step
 }

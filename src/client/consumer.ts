@@ -99,7 +99,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   /** Hands out messages one by one; ends when the consumer is cancelled, throws when it fails. */
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
-    return new ConsumerIterator(this.#loops, this.#deliveries)
+    return new ConsumerIterator(this.#loops, this.#deliveries, true)
   }
 
   /**
@@ -184,7 +184,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       },
       cancel: () => void this.cancel(),
       gone: this.#gone.promise,
-      [Symbol.asyncIterator]: () => this[Symbol.asyncIterator](),
+      [Symbol.asyncIterator]: () => new ConsumerIterator(this.#loops, this.#deliveries, false),
     }
     await forEachMessage(host, handler, this.#plan.noAck, plan)
   }

@@ -11,6 +11,7 @@ import { ignore } from '../util/promise.js'
 import { Slots } from '../util/slots.js'
 import type { Message } from './message.js'
 import { checkOptionsOf } from './operation-options.js'
+import { processes } from './trace-channels.js'
 
 /** What running handlers needs of their consumer. */
 export interface HandlerHost extends AsyncIterable<Message> {
@@ -55,7 +56,7 @@ export async function forEachMessage(
   const work = async (message: Message): Promise<void> => {
     host.begin()
     try {
-      await handler(message)
+      await (processes.hasSubscribers ? traced(handler, message) : handler(message))
       if (!noAck) unlessSettled(() => message.ack())
     } catch (error) {
       // A failed delivery counts towards the delivery limit of a quorum queue: from RabbitMQ 4.3 on, a nack does not.
@@ -92,6 +93,16 @@ export async function forEachMessage(
     }
   }
   if (failures.length > 0) throw failures[0]
+}
+
+/** Runs a handler, within the context of whoever traces it. */
+function traced(handler: (message: Message) => unknown, message: Message): Promise<unknown> {
+  const context: { readonly message: Message; run?: (handler: () => unknown) => unknown } = { message }
+  const handle = (): unknown => handler(message)
+  return processes.tracePromise(
+    async () => (context.run === undefined ? handle() : context.run(handle)),
+    context,
+  )
 }
 
 /** A handler may have settled its message itself. */

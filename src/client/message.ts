@@ -17,6 +17,7 @@ import type { FieldValue, Table } from '../util/field-value.js'
 import { Reader } from '../wire/reader.js'
 import { type Death, readDeaths } from './deaths.js'
 import { checkOptionsOf } from './operation-options.js'
+import { settles } from './trace-channels.js'
 
 const NO_OPTIONS: AckOptions = {}
 const ACK: Settlement = { kind: 'ack', multiple: false }
@@ -247,6 +248,12 @@ export class Message {
   }
 
   #settle(settlement: Settlement): boolean {
+    if (!settles.hasSubscribers) return this.#settleNow(settlement)
+    const { kind } = settlement
+    return settles.traceSync(() => this.#settleNow(settlement), { message: this, kind })
+  }
+
+  #settleNow(settlement: Settlement): boolean {
     try {
       if (this.#noAck) {
         throw new AlreadySettledError('a message that was received with noAck needs no settling')

@@ -2,7 +2,7 @@
  * Owns how an operation of the facade is put to the session: options are checked, arguments are captured, and a queue
  * that the broker has renamed goes by its present name.
  */
-import { captureCallSite } from '../call-site.js'
+import { type CallSite, captureCallSite } from '../call-site.js'
 import type { ArgsOf, ReplyOf, SynchronousName } from '../codec/methods.gen.js'
 import type { Reply } from '../connection/channel.js'
 import { encodeRequest } from '../connection/request.js'
@@ -18,6 +18,7 @@ import { copyTable } from '../util/copy-table.js'
 import type { Table } from '../util/field-value.js'
 import { checkOptionsOf, type OptionedMethod } from './operation-options.js'
 import { NO_ARGUMENTS } from './topology-arguments.js'
+import { operations } from './trace-channels.js'
 
 /** A request of the facade, and what its reply means. */
 export interface Call<N extends SynchronousName, T> {
@@ -34,8 +35,16 @@ export class OperationCaller {
   readonly #connection: RecoveringConnection
   readonly #operations: Operations
   readonly #record: TopologyRecord
+  /** For traces. */
+  readonly #client: object
 
-  constructor(connection: RecoveringConnection, operations: Operations, record: TopologyRecord) {
+  constructor(
+    client: object,
+    connection: RecoveringConnection,
+    operations: Operations,
+    record: TopologyRecord,
+  ) {
+    this.#client = client
     this.#connection = connection
     this.#operations = operations
     this.#record = record
@@ -47,6 +56,17 @@ export class OperationCaller {
     options: OperationOptions,
     prepare: () => OperationTask<T>,
     site = captureCallSite(this.perform),
+  ): Promise<T> {
+    const perform = (): Promise<T> => this.#perform(operation, options, prepare, site)
+    if (!operations.hasSubscribers) return perform()
+    return operations.tracePromise(perform, { client: this.#client, operation }) as Promise<T>
+  }
+
+  #perform<T>(
+    operation: OptionedMethod,
+    options: OperationOptions,
+    prepare: () => OperationTask<T>,
+    site: CallSite,
   ): Promise<T> {
     try {
       checkOptionsOf(operation, options)

@@ -10,6 +10,7 @@ import type { RecoveringConnection } from '../recovery/recovering-connection.js'
 import { checkOptionsOf } from './operation-options.js'
 import type { PublishDefaults } from './publish-defaults.js'
 import { readPublish } from './publish-options.js'
+import { publishes } from './trace-channels.js'
 
 const NO_OPTIONS: PublishOptions = {}
 
@@ -18,13 +19,17 @@ export class PublishCaller {
   readonly #publisher: Publisher
   readonly #defaults: PublishDefaults | undefined
   readonly #capturesStacks: boolean
+  /** For traces. */
+  readonly #client: object
 
   constructor(
+    client: object,
     connection: RecoveringConnection,
     publisher: Publisher,
     defaults: PublishDefaults | undefined,
     capturesStacks: boolean,
   ) {
+    this.#client = client
     this.#capturesStacks = capturesStacks
     this.#connection = connection
     this.#publisher = publisher
@@ -70,6 +75,25 @@ export class PublishCaller {
     options: PublishOptions | undefined,
     abort: OperationOptions = options ?? NO_OPTIONS,
   ): Promise<void> {
+    if (!publishes.hasSubscribers) return this.#publish(exchange, routingKey, body, options, abort)
+    try {
+      // What a subscriber adds to the headers goes with the message; the user's own objects stay as they are.
+      const copy = copyOf(options)
+      const context = { client: this.#client, exchange, routingKey, body, options: copy }
+      const publish = (): Promise<void> => this.#publish(exchange, routingKey, body, copy, abort)
+      return publishes.tracePromise(publish, context) as Promise<void>
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #publish(
+    exchange: string,
+    routingKey: string,
+    body: string | Uint8Array,
+    options: PublishOptions | undefined,
+    abort: OperationOptions,
+  ): Promise<void> {
     try {
       const read = readPublish(exchange, routingKey, body, options)
       const message = this.#defaults === undefined ? read : this.#defaults(read, options)
@@ -79,4 +103,10 @@ export class PublishCaller {
       return Promise.reject(withOperation(error, { operation: 'basicPublish' }))
     }
   }
+}
+
+function copyOf(options: PublishOptions | undefined): PublishOptions {
+  const { headers } = options ?? NO_OPTIONS
+  const isTable = typeof headers === 'object' && headers !== null
+  return isTable ? { ...options, headers: { ...headers } } : { ...options }
 }

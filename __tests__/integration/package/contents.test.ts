@@ -12,7 +12,7 @@ const MINUTE = 60_000
 const LARGEST_PACKAGE = 250 * 1024
 
 /** What entries beside the main one need. */
-const PEERS = ['prom-client']
+const PEERS = ['prom-client', '@opentelemetry/api']
 
 let project: UserProject
 
