@@ -62,6 +62,7 @@ const OUTPUT: Readonly<Record<string, readonly unknown[]>> = {
   'rpc.ts': ['the sums are 6, 0, 42', 'the server ends: CONSUMER_CANCELLED'],
   'topic.ts': ['*.error: kernel.error, mail.error', 'kernel.#: kernel.info, kernel.error, kernel.disk.full'],
   'work-queue.ts': ['20 tasks done, 1 failure'],
+  'worker.ts': ['a task is done', 'another task is done', 'the last task is done'],
 }
 
 test('no example is left out', () => {
